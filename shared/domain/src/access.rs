@@ -1,0 +1,302 @@
+//! Who can access what: grants of users and groups on projects and repositories, put together as Bitbucket does.
+//!
+//! An account's permission on a repository is the highest of: `admin` if it owns the workspace; what its project grants to it or
+//! to a group it is in; what the repository grants to it or to such a group. Grants only add, nothing denies. Public
+//! repositories are readable by anyone, so "all repositories" means all private ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::bitbucket::{AccountUuid, Permission, ProjectUuid, RepositoryUuid};
+
+/// What a project or a repository grants explicitly. `G` is how a group is known: by slug in Bitbucket's answers, by team in
+/// the mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grants<G: Ord> {
+    /// To groups.
+    pub groups: BTreeMap<G, Permission>,
+    /// To single accounts.
+    pub users: BTreeMap<AccountUuid, Permission>,
+}
+
+impl<G: Ord> Default for Grants<G> {
+    fn default() -> Self {
+        Self { groups: BTreeMap::new(), users: BTreeMap::new() }
+    }
+}
+
+/// A repository as far as access is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct RepositoryAccess<'a, G: Ord> {
+    /// Which one.
+    pub uuid: RepositoryUuid,
+    /// The project it belongs to.
+    pub project: ProjectUuid,
+    /// Whether it counts for "all repositories".
+    pub private: bool,
+    /// Its own grants; `None` where they have not been read.
+    pub grants: Option<&'a Grants<G>>,
+}
+
+/// The repositories an account can access, against all that count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Private repositories of the workspace.
+    pub of: usize,
+    /// Private repositories it certainly cannot access: all grants that could give access were read, and none does.
+    pub missing: BTreeSet<RepositoryUuid>,
+    /// Private repositories that nothing read so far gives access to, and whose own grants have not been read.
+    pub unread: BTreeSet<RepositoryUuid>,
+}
+
+impl Coverage {
+    /// Whether the account can access all private repositories: `None` while that is not known.
+    ///
+    /// A workspace without any private repository proves nothing about anybody: not known either.
+    pub fn all(&self) -> Option<bool> {
+        match (self.of, self.missing.is_empty(), self.unread.is_empty()) {
+            (0, ..) => None,
+            (_, false, _) => Some(false),
+            (_, true, true) => Some(true),
+            (_, true, false) => None,
+        }
+    }
+
+    /// Whether it can access at least one private repository: `None` while that is not known.
+    pub fn any(&self) -> Option<bool> {
+        let out_of_reach = self.missing.len() + self.unread.len();
+        match (self.of, out_of_reach < self.of, self.unread.is_empty()) {
+            (0, ..) => None,
+            (_, true, _) => Some(true),
+            (_, false, true) => Some(false),
+            (_, false, false) => None,
+        }
+    }
+}
+
+/// A set of repositories, one bit each, by their place in [`AccessMap::repositories`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn insert(&mut self, at: usize) {
+        let word = at / 64;
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    fn add_all(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        self.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| *mine |= theirs);
+    }
+
+    fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = usize> + 'a {
+        self.0.iter().enumerate().flat_map(|(at, word)| {
+            let mut left = word & !other.0.get(at).copied().unwrap_or(0);
+            core::iter::from_fn(move || {
+                (left != 0).then(|| {
+                    let bit = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    at * 64 + bit
+                })
+            })
+        })
+    }
+
+    fn contains(&self, at: usize) -> bool {
+        self.0.get(at / 64).is_some_and(|word| word & (1 << (at % 64)) != 0)
+    }
+}
+
+/// All access of a workspace, laid out so that each question is a few word-wise operations.
+#[derive(Debug)]
+pub struct AccessMap<G: Ord> {
+    repositories: Vec<RepositoryUuid>,
+    private: Bits,
+    read: Bits,
+    private_count: usize,
+    owners: BTreeSet<AccountUuid>,
+    groups_of: BTreeMap<AccountUuid, Vec<G>>,
+    by_group: BTreeMap<G, Bits>,
+    by_user: BTreeMap<AccountUuid, Bits>,
+}
+
+impl<G: Ord + Clone> AccessMap<G> {
+    /// Puts grants, groups and owners together.
+    pub fn new<'a>(
+        owners: impl IntoIterator<Item = AccountUuid>,
+        groups: impl IntoIterator<Item = (G, AccountUuid)>,
+        projects: &BTreeMap<ProjectUuid, Grants<G>>,
+        repositories: impl IntoIterator<Item = RepositoryAccess<'a, G>>,
+    ) -> Self
+    where
+        G: 'a,
+    {
+        let mut map = Self {
+            repositories: Vec::new(),
+            private: Bits::default(),
+            read: Bits::default(),
+            private_count: 0,
+            owners: owners.into_iter().collect(),
+            groups_of: BTreeMap::new(),
+            by_group: BTreeMap::new(),
+            by_user: BTreeMap::new(),
+        };
+        for (group, person) in groups {
+            map.groups_of.entry(person).or_default().push(group);
+        }
+        let mut of_project: BTreeMap<ProjectUuid, Bits> = BTreeMap::new();
+        for repository in repositories {
+            let at = map.repositories.len();
+            map.repositories.push(repository.uuid);
+            if repository.private {
+                map.private.insert(at);
+                map.private_count += 1;
+            }
+            of_project.entry(repository.project).or_default().insert(at);
+            if let Some(grants) = repository.grants {
+                map.read.insert(at);
+                for group in grants.groups.keys() {
+                    map.by_group.entry(group.clone()).or_default().insert(at);
+                }
+                for user in grants.users.keys() {
+                    map.by_user.entry(*user).or_default().insert(at);
+                }
+            }
+        }
+        for (project, grants) in projects {
+            let Some(bits) = of_project.get(project) else { continue };
+            for group in grants.groups.keys() {
+                map.by_group.entry(group.clone()).or_default().add_all(bits);
+            }
+            for user in grants.users.keys() {
+                map.by_user.entry(*user).or_default().add_all(bits);
+            }
+        }
+        map
+    }
+
+    fn reach(&self, person: AccountUuid) -> Bits {
+        let mut reach = self.by_user.get(&person).cloned().unwrap_or_default();
+        for group in self.groups_of.get(&person).into_iter().flatten() {
+            if let Some(bits) = self.by_group.get(group) {
+                reach.add_all(bits);
+            }
+        }
+        reach
+    }
+
+    /// The private repositories an account can access, against all of them.
+    pub fn coverage(&self, person: AccountUuid) -> Coverage {
+        let mut coverage =
+            Coverage { of: self.private_count, missing: BTreeSet::new(), unread: BTreeSet::new() };
+        if self.owners.contains(&person) {
+            return coverage;
+        }
+        let reach = self.reach(person);
+        for at in self.private.without(&reach) {
+            let Some(uuid) = self.repositories.get(at) else { continue };
+            if self.read.contains(at) {
+                coverage.missing.insert(*uuid);
+            } else {
+                coverage.unread.insert(*uuid);
+            }
+        }
+        coverage
+    }
+}
+
+/// An account's permission on one repository, put together from the grants that concern it. The plain statement of the rule.
+pub fn effective<G: Ord>(
+    person: AccountUuid,
+    owner: bool,
+    groups: &BTreeSet<G>,
+    project: Option<&Grants<G>>,
+    repository: Option<&Grants<G>>,
+) -> Option<Permission> {
+    if owner {
+        return Some(Permission::Admin);
+    }
+    let of = |grants: &Grants<G>| {
+        let by_group =
+            grants.groups.iter().filter(|(group, _)| groups.contains(group)).map(|(_, level)| *level).max();
+        by_group.max(grants.users.get(&person).copied())
+    };
+    project.and_then(of).max(repository.and_then(of))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn person(n: u8) -> AccountUuid {
+        AccountUuid::new(Uuid::from_u128(u128::from(n)))
+    }
+    fn repository(n: usize) -> RepositoryUuid {
+        RepositoryUuid::new(Uuid::from_u128(1000 + n as u128))
+    }
+    fn project(n: u8) -> ProjectUuid {
+        ProjectUuid::new(Uuid::from_u128(2000 + u128::from(n)))
+    }
+
+    fn grants() -> impl Strategy<Value = Grants<u8>> {
+        let level = prop_oneof![Just(Permission::Read), Just(Permission::Write), Just(Permission::Admin)];
+        let groups = prop::collection::btree_map(0_u8..5, level.clone(), 0..3);
+        let users = prop::collection::btree_map((0_u8..6).prop_map(person), level, 0..2);
+        (groups, users).prop_map(|(groups, users)| Grants { groups, users })
+    }
+
+    proptest! {
+        #[test]
+        fn coverage_agrees_with_asking_repository_by_repository(
+            owners in prop::collection::btree_set((0_u8..6).prop_map(person), 0..2),
+            groups in prop::collection::btree_set((0_u8..5, (0_u8..6).prop_map(person)), 0..12),
+            projects in prop::collection::vec(grants(), 1..4),
+            repositories in prop::collection::vec((0_u8..4, any::<bool>(), prop::option::of(grants())), 0..90),
+        ) {
+            let projects: BTreeMap<_, _> = (0_u8..).map(project).zip(projects).collect();
+            let rows: Vec<_> = repositories.iter().enumerate().map(|(at, (of, private, grants))| RepositoryAccess {
+                uuid: repository(at), project: project(*of), private: *private, grants: grants.as_ref(),
+            }).collect();
+            let map = AccessMap::new(owners.iter().copied(), groups.iter().copied(), &projects, rows.iter().copied());
+            for who in (0_u8..6).map(person) {
+                let mine: BTreeSet<u8> = groups.iter().filter(|(_, p)| *p == who).map(|(g, _)| *g).collect();
+                let mut expected = Coverage { of: 0, missing: BTreeSet::new(), unread: BTreeSet::new() };
+                for row in rows.iter().filter(|row| row.private) {
+                    expected.of += 1;
+                    let level = effective(who, owners.contains(&who), &mine, projects.get(&row.project), row.grants);
+                    match (level, row.grants) {
+                        (Some(_), _) => {}
+                        (None, Some(_)) => { expected.missing.insert(row.uuid); }
+                        (None, None) => { expected.unread.insert(row.uuid); }
+                    }
+                }
+                prop_assert_eq!(map.coverage(who), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_workspace_without_private_repositories_proves_nothing_about_anybody() {
+        let nothing = Coverage { of: 0, missing: BTreeSet::new(), unread: BTreeSet::new() };
+        assert_eq!((nothing.all(), nothing.any()), (None, None));
+    }
+
+    #[test]
+    fn unread_grants_are_neither_yes_nor_no() {
+        let row = |n| BTreeSet::from([repository(n)]);
+        let unread = Coverage { of: 1, missing: BTreeSet::new(), unread: row(1) };
+        assert_eq!((unread.all(), unread.any()), (None, None));
+        let lacks_one = Coverage { of: 3, missing: row(1), unread: row(2) };
+        assert_eq!((lacks_one.all(), lacks_one.any()), (Some(false), Some(true)));
+    }
+}

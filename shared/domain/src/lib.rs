@@ -1,0 +1,19 @@
+//! The rules of Rollcall: who of a Bitbucket workspace may use the application, in which teams, and who no longer.
+//!
+//! Nothing here reads a clock, draws a random number, waits, or knows where data is kept. Time and random bytes come in as
+//! arguments, and what comes out is a decision that the edges carry out.
+
+pub mod access;
+pub mod bitbucket;
+pub mod id;
+pub mod identity;
+pub mod listing;
+mod secret;
+mod time;
+
+pub use id::{
+    AuditId, ClientId, EventId, GrantId, InvalidId, InviteId, MemberId, RunId, SessionId, TeamId, TokenId,
+    WorkspaceId,
+};
+pub use secret::{Secret, TokenHash};
+pub use time::Timestamp;
