@@ -35,8 +35,10 @@ pub struct RepositoryAccess<'a, G: Ord> {
     pub project: ProjectUuid,
     /// Whether it counts for "all repositories".
     pub private: bool,
-    /// Its own grants; `None` where they have not been read.
-    pub grants: Option<&'a Grants<G>>,
+    /// What it grants to groups by itself; `None` where that has not been read.
+    pub groups: Option<&'a BTreeMap<G, Permission>>,
+    /// What it grants to accounts by itself; `None` where that has not been read.
+    pub users: Option<&'a BTreeMap<AccountUuid, Permission>>,
 }
 
 /// The repositories an account can access, against all that count.
@@ -161,14 +163,14 @@ impl<G: Ord + Clone> AccessMap<G> {
                 map.private_count += 1;
             }
             of_project.entry(repository.project).or_default().insert(at);
-            if let Some(grants) = repository.grants {
+            if repository.groups.is_some() && repository.users.is_some() {
                 map.read.insert(at);
-                for group in grants.groups.keys() {
-                    map.by_group.entry(group.clone()).or_default().insert(at);
-                }
-                for user in grants.users.keys() {
-                    map.by_user.entry(*user).or_default().insert(at);
-                }
+            }
+            for group in repository.groups.into_iter().flat_map(BTreeMap::keys) {
+                map.by_group.entry(group.clone()).or_default().insert(at);
+            }
+            for user in repository.users.into_iter().flat_map(BTreeMap::keys) {
+                map.by_user.entry(*user).or_default().insert(at);
             }
         }
         for (project, grants) in projects {
@@ -183,8 +185,8 @@ impl<G: Ord + Clone> AccessMap<G> {
         map
     }
 
-    fn reach(&self, person: AccountUuid) -> Bits {
-        let mut reach = self.by_user.get(&person).cloned().unwrap_or_default();
+    fn reach(&self, person: AccountUuid, direct: bool) -> Bits {
+        let mut reach = self.by_user.get(&person).filter(|_| direct).cloned().unwrap_or_default();
         for group in self.groups_of.get(&person).into_iter().flatten() {
             if let Some(bits) = self.by_group.get(group) {
                 reach.add_all(bits);
@@ -195,12 +197,21 @@ impl<G: Ord + Clone> AccessMap<G> {
 
     /// The private repositories an account can access, against all of them.
     pub fn coverage(&self, person: AccountUuid) -> Coverage {
+        self.coverage_of(person, true)
+    }
+
+    /// The same, leaving out what is granted to the account by name.
+    pub fn coverage_by_groups(&self, person: AccountUuid) -> Coverage {
+        self.coverage_of(person, false)
+    }
+
+    fn coverage_of(&self, person: AccountUuid, direct: bool) -> Coverage {
         let mut coverage =
             Coverage { of: self.private_count, missing: BTreeSet::new(), unread: BTreeSet::new() };
         if self.owners.contains(&person) {
             return coverage;
         }
-        let reach = self.reach(person);
+        let reach = self.reach(person, direct);
         for at in self.private.without(&reach) {
             let Some(uuid) = self.repositories.get(at) else { continue };
             if self.read.contains(at) {
@@ -265,16 +276,17 @@ mod tests {
         ) {
             let projects: BTreeMap<_, _> = (0_u8..).map(project).zip(projects).collect();
             let rows: Vec<_> = repositories.iter().enumerate().map(|(at, (of, private, grants))| RepositoryAccess {
-                uuid: repository(at), project: project(*of), private: *private, grants: grants.as_ref(),
+                uuid: repository(at), project: project(*of), private: *private,
+                groups: grants.as_ref().map(|grants| &grants.groups), users: grants.as_ref().map(|grants| &grants.users),
             }).collect();
             let map = AccessMap::new(owners.iter().copied(), groups.iter().copied(), &projects, rows.iter().copied());
             for who in (0_u8..6).map(person) {
                 let mine: BTreeSet<u8> = groups.iter().filter(|(_, p)| *p == who).map(|(g, _)| *g).collect();
                 let mut expected = Coverage { of: 0, missing: BTreeSet::new(), unread: BTreeSet::new() };
-                for row in rows.iter().filter(|row| row.private) {
+                for (row, (.., grants)) in rows.iter().zip(&repositories).filter(|(row, _)| row.private) {
                     expected.of += 1;
-                    let level = effective(who, owners.contains(&who), &mine, projects.get(&row.project), row.grants);
-                    match (level, row.grants) {
+                    let level = effective(who, owners.contains(&who), &mine, projects.get(&row.project), grants.as_ref());
+                    match (level, grants) {
                         (Some(_), _) => {}
                         (None, Some(_)) => { expected.missing.insert(row.uuid); }
                         (None, None) => { expected.unread.insert(row.uuid); }

@@ -4,11 +4,20 @@
 //! arguments, and what comes out is a decision that the edges carry out.
 
 pub mod access;
+pub mod admission;
+pub mod audit;
 pub mod bitbucket;
+pub mod connection;
+pub mod event;
 pub mod id;
 pub mod identity;
+pub mod invite;
 pub mod listing;
+pub mod member;
+pub mod mirror;
+pub mod plan;
 mod secret;
+pub mod teams;
 mod time;
 
 pub use id::{
