@@ -6,6 +6,7 @@
 pub mod access;
 pub mod admission;
 pub mod audit;
+pub mod authority;
 pub mod bitbucket;
 pub mod connection;
 pub mod event;
