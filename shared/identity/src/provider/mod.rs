@@ -1,0 +1,1 @@
+//! Signing applications' users in: Rollcall as an OpenID provider.
