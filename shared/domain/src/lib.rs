@@ -8,6 +8,7 @@ pub mod admission;
 pub mod audit;
 pub mod authority;
 pub mod bitbucket;
+pub mod budget;
 pub mod connection;
 pub mod event;
 pub mod id;
