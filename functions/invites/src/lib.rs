@@ -1,1 +1,3 @@
-//! To be built.
+//! Invites: issuing, listing, re-sending and revoking them. Accepting one is a sign-in, and lives with the other sign-ins.
+
+pub mod mail;
