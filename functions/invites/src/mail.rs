@@ -144,15 +144,14 @@ fn fill(text: &str, fields: &BTreeMap<&str, String>) -> String {
     let mut rest = text;
     while let Some((before, from)) = rest.split_once('{') {
         filled.push_str(before);
-        match from.split_once('}').and_then(|(name, after)| fields.get(name).map(|value| (value, after))) {
-            Some((value, after)) => {
-                filled.push_str(value);
-                rest = after;
-            }
-            None => {
-                filled.push('{');
-                rest = from;
-            }
+        let field =
+            from.split_once('}').and_then(|(name, after)| fields.get(name).map(|value| (value, after)));
+        if let Some((value, after)) = field {
+            filled.push_str(value);
+            rest = after;
+        } else {
+            filled.push('{');
+            rest = from;
         }
     }
     filled + rest
