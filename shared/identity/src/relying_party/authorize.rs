@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use rollcall_domain::identity::Provider;
 use url::Url;
 
 use super::discovery::Metadata;
@@ -51,11 +52,17 @@ pub(crate) fn openid(
             .append_pair("nonce", proof.nonce.expose())
             .append_pair("code_challenge", proof.verifier.challenge().as_str())
             .append_pair("code_challenge_method", "S256");
-        match hints.prompt {
-            Some(Prompt::SelectAccount) => query.append_pair("prompt", "select_account"),
-            Some(Prompt::Login) => query.append_pair("prompt", "login"),
-            None => &mut query,
+        let prompt = match (hints.prompt, login.provider) {
+            (None, _) => None,
+            // Google knows no `login`; the choice of accounts is the page that it can be asked to show.
+            (Some(Prompt::SelectAccount), _) | (Some(Prompt::Login), Provider::Google) => {
+                Some("select_account")
+            }
+            (Some(Prompt::Login), _) => Some("login"),
         };
+        if let Some(prompt) = prompt {
+            query.append_pair("prompt", prompt);
+        }
         if let Some(hint) = hints.login_hint.as_deref().filter(|hint| hint.len() <= 320) {
             query.append_pair("login_hint", hint);
         }
@@ -89,7 +96,6 @@ mod tests {
     use super::super::transaction::tests::login;
     use super::*;
     use rollcall_domain::Timestamp;
-    use rollcall_domain::identity::Provider;
     use std::collections::BTreeMap;
 
     fn pairs(url: &Url) -> BTreeMap<String, String> {
@@ -124,8 +130,8 @@ mod tests {
             client_authentication: ClientAuthentication::Post,
             answers_name_issuer: false,
         };
-        let mut login = login(Provider::Google, 1, Timestamp::EPOCH);
-        login.max_age = Some(Duration::from_secs(0));
+        let mut login = login(Provider::Microsoft, 1, Timestamp::EPOCH);
+        login.max_age = Some(Duration::ZERO);
         let callback = Url::parse("https://rollcall.example/callback/google").unwrap();
         let hints =
             AuthorizeHints { prompt: Some(Prompt::Login), login_hint: Some("ada@example.com".into()) };

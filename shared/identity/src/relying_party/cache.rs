@@ -6,6 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rollcall_domain::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::FailedCheck;
+
 /// How long a value serves, and how often it may be asked for.
 pub(crate) struct Ages {
     /// From this age on, a use of the value tries to renew it.
@@ -20,6 +22,8 @@ pub(crate) struct Ages {
 
 /// A value with its age. One task at a time renews it, and the others use what is there or wait for that one.
 pub(crate) struct Cached<T, E> {
+    /// What it is, for the log.
+    what: &'static str,
     ages: Ages,
     held: RwLock<Held<T, E>>,
     flight: Mutex<()>,
@@ -31,9 +35,10 @@ struct Held<T, E> {
     failure: Option<E>,
 }
 
-impl<T, E: Copy> Cached<T, E> {
-    pub(crate) fn new(ages: Ages) -> Self {
+impl<T, E: Copy + FailedCheck> Cached<T, E> {
+    pub(crate) fn new(what: &'static str, ages: Ages) -> Self {
         Self {
+            what,
             ages,
             held: RwLock::new(Held { value: None, attempted: None, failure: None }),
             flight: Mutex::new(()),
@@ -115,11 +120,14 @@ impl<T, E: Copy> Cached<T, E> {
             }
             Err(failure) => {
                 held.failure = Some(failure);
-                held.value
-                    .as_ref()
-                    .filter(|(_, at)| now.since(*at) < self.ages.serve_up_to)
-                    .map(|(value, _)| Arc::clone(value))
-                    .ok_or(failure)
+                let serving = held.value.as_ref().filter(|(_, at)| now.since(*at) < self.ages.serve_up_to);
+                tracing::warn!(
+                    what = self.what,
+                    check = failure.check(),
+                    last_good_serves_on = serving.is_some(),
+                    "a provider's document could not be fetched"
+                );
+                serving.map(|(value, _)| Arc::clone(value)).ok_or(failure)
             }
         }
     }
@@ -138,28 +146,32 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     const AGES: Ages = Ages {
-        renew_after: Duration::from_secs(3600),
-        serve_up_to: Duration::from_secs(86_400),
-        cool_down: Duration::from_secs(60),
+        renew_after: Duration::from_hours(1),
+        serve_up_to: Duration::from_hours(24),
+        cool_down: Duration::from_mins(1),
         first_cool_down: Duration::from_secs(5),
     };
 
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Down;
+
+    impl FailedCheck for Down {
+        fn check(&self) -> &'static str {
+            "down"
+        }
+    }
+
     struct Source {
-        cache: Cached<u32, &'static str>,
+        cache: Cached<u32, Down>,
         asked: AtomicU32,
     }
 
     impl Source {
         fn new() -> Self {
-            Self { cache: Cached::new(AGES), asked: AtomicU32::new(0) }
+            Self { cache: Cached::new("number", AGES), asked: AtomicU32::new(0) }
         }
 
-        async fn get(
-            &self,
-            second: i64,
-            want: u32,
-            answer: Result<u32, &'static str>,
-        ) -> Result<u32, &'static str> {
+        async fn get(&self, second: i64, want: u32, answer: Result<u32, Down>) -> Result<u32, Down> {
             self.cache
                 .get(
                     Timestamp::from_seconds(second),
@@ -192,10 +204,10 @@ mod tests {
     async fn an_old_value_serves_through_an_outage_until_it_is_too_old() {
         let source = Source::new();
         source.get(0, 0, Ok(1)).await.unwrap();
-        assert_eq!(source.get(86_399, 0, Err("down")).await, Ok(1));
-        assert_eq!(source.get(86_400, 0, Err("down")).await, Err("down"));
+        assert_eq!(source.get(86_399, 0, Err(Down)).await, Ok(1));
+        assert_eq!(source.get(86_400, 0, Err(Down)).await, Err(Down));
         assert_eq!(source.asked(), 2);
-        assert_eq!(source.get(86_405, 0, Err("down")).await, Err("down"));
+        assert_eq!(source.get(86_405, 0, Err(Down)).await, Err(Down));
         assert_eq!(source.asked(), 3);
     }
 
@@ -217,8 +229,8 @@ mod tests {
     #[tokio::test]
     async fn an_outage_from_the_start_is_asked_about_with_pauses() {
         let source = Source::new();
-        assert_eq!(source.get(0, 0, Err("down")).await, Err("down"));
-        assert_eq!(source.get(4, 0, Ok(1)).await, Err("down"));
+        assert_eq!(source.get(0, 0, Err(Down)).await, Err(Down));
+        assert_eq!(source.get(4, 0, Ok(1)).await, Err(Down));
         assert_eq!(source.asked(), 1);
         assert_eq!(source.get(5, 0, Ok(1)).await, Ok(1));
     }
@@ -241,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_is_set_back_does_not_block_the_next_attempt() {
         let source = Source::new();
-        source.get(10_000, 0, Err("down")).await.unwrap_err();
+        source.get(10_000, 0, Err(Down)).await.unwrap_err();
         assert_eq!(source.get(100, 0, Ok(1)).await, Ok(1));
     }
 }

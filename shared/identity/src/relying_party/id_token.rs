@@ -17,7 +17,7 @@ use crate::jwt::{Broken, Claims, Unverified, WrongType};
 /// Google and Microsoft sign with this, and nothing else is accepted from them.
 pub(crate) const ALGORITHM: Algorithm = Algorithm::RS256;
 /// How far the provider's clock may be from ours.
-const SKEW: Duration = Duration::from_secs(60);
+const SKEW: Duration = Duration::from_mins(1);
 /// No provider's subject is longer (OpenID Connect Core 1.0 §2).
 const LONGEST_SUBJECT: usize = 255;
 /// A display name is cut here, in characters.
@@ -297,3 +297,6 @@ fn text<'a>(
 ) -> Result<Option<&'a str>, IdTokenRefused> {
     claims.text(name).map_err(|WrongType| refusal)
 }
+
+#[cfg(test)]
+mod tests;

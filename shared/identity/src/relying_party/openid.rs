@@ -33,7 +33,7 @@ const METADATA_AGES: Ages = Ages {
 const KEY_AGES: Ages = Ages {
     renew_after: Duration::from_hours(1),
     serve_up_to: Duration::from_hours(24),
-    cool_down: Duration::from_secs(60),
+    cool_down: Duration::from_mins(1),
     first_cool_down: Duration::from_secs(2),
 };
 
@@ -46,6 +46,15 @@ pub enum KeysFailed {
     /// What was read is no key set, or none of its keys can be used.
     #[error("the provider publishes no key that can be used")]
     Form,
+}
+
+impl FailedCheck for KeysFailed {
+    fn check(&self) -> &'static str {
+        match self {
+            Self::Fetch(_) => "keys.fetch",
+            Self::Form => "keys.form",
+        }
+    }
 }
 
 /// Why a sign-in failed.
@@ -98,8 +107,7 @@ impl FailedCheck for SignInFailed {
             Self::Provider(refusal) => refusal.check(),
             Self::OtherIssuer => "login.issuer",
             Self::Discovery(failed) => failed.check(),
-            Self::Keys(KeysFailed::Fetch(_)) => "keys.fetch",
-            Self::Keys(KeysFailed::Form) => "keys.form",
+            Self::Keys(failed) => failed.check(),
             Self::Exchange(failed) => failed.check(),
             Self::IdToken(refused) => refused.check(),
         }
@@ -119,7 +127,13 @@ impl OpenIdProvider {
     /// Checks the settings. Nothing is fetched yet. `http` must not follow redirects.
     pub fn new(settings: OpenIdSettings, http: Client) -> Result<Self, InvalidSettings> {
         let rule = settings.check()?;
-        Ok(Self { settings, rule, http, metadata: Cached::new(METADATA_AGES), keys: Cached::new(KEY_AGES) })
+        Ok(Self {
+            settings,
+            rule,
+            http,
+            metadata: Cached::new("metadata", METADATA_AGES),
+            keys: Cached::new("keys", KEY_AGES),
+        })
     }
 
     /// Google or Microsoft.

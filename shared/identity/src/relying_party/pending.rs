@@ -156,7 +156,7 @@ mod tests {
             purpose: Purpose::AcceptInvite { token: TokenHash::of(&Secret::new("t")) },
             return_to: ReturnTarget::parse("/authorize?x=1", &["/authorize"]).unwrap(),
             workspace: Some(rollcall_domain::WorkspaceId::new(NOW, [1; 10])),
-            max_age: Some(core::time::Duration::from_secs(60)),
+            max_age: Some(core::time::Duration::from_mins(1)),
         };
         let login = LoginTransaction::begin(start, NOW, [[1; 32], [2; 32], [3; 32]]);
         let (state, marker) = (login.state.expose().to_owned(), login.marker());
@@ -166,7 +166,7 @@ mod tests {
         let login = after.take(&answer(&state), Provider::Microsoft, NOW).ok().unwrap();
         assert_eq!(login.purpose, Purpose::AcceptInvite { token: TokenHash::of(&Secret::new("t")) });
         assert_eq!(login.return_to.as_str(), "/authorize?x=1");
-        assert_eq!(login.max_age, Some(core::time::Duration::from_secs(60)));
+        assert_eq!(login.max_age, Some(core::time::Duration::from_mins(1)));
         assert_eq!(login.marker(), marker);
         assert!(login.proof.is_some());
     }

@@ -75,7 +75,8 @@ pub struct LoginStart {
     pub return_to: ReturnTarget,
     /// The workspace that is meant, where it is known. A hint: it grants nothing.
     pub workspace: Option<WorkspaceId>,
-    /// How long ago the person may have shown who they are at the provider, where an application asks for it.
+    /// How long ago the person may have shown who they are at the provider, where an application asks for it. Microsoft tells, and is
+    /// held to it; Google does not, so that a login there with this would always be refused.
     pub max_age: Option<Duration>,
 }
 
