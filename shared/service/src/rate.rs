@@ -58,8 +58,8 @@ impl RateKey {
     /// How long until this count starts anew: the `Retry-After` of a refusal, at least one second.
     pub fn retry_after(&self, now: Timestamp) -> Duration {
         let next = Timestamp::from_seconds(self.minute.saturating_add(1).saturating_mul(60));
-        Duration::from_secs(next.since(now).as_millis().div_ceil(1000).try_into().unwrap_or(60))
-            .max(Duration::from_secs(1))
+        let millis = u64::try_from(next.since(now).as_millis()).unwrap_or(u64::MAX);
+        Duration::from_secs(millis.div_ceil(1000).clamp(1, WINDOW.as_secs()))
     }
 }
 
@@ -112,5 +112,61 @@ impl RateKeys {
             .take(16)
             .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         RateKey { attempt, who, minute: now.as_seconds().div_euclid(60) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::SealingKey;
+
+    fn keys(byte: u8) -> RateKeys {
+        RateKeys::new(&SealingKeys::new(SealingKey::new("k", [byte; 32]).unwrap(), Vec::new()))
+    }
+
+    fn key(address: &str, seconds: i64) -> RateKey {
+        keys(1).of_address(Attempt::SignIn, address.parse().ok(), Timestamp::from_seconds(seconds))
+    }
+
+    #[test]
+    fn an_address_shares_its_count_within_a_minute_and_with_its_own_block_only() {
+        assert_eq!(key("192.0.2.1", 60), key("192.0.2.1", 119));
+        assert_ne!(key("192.0.2.1", 60), key("192.0.2.1", 120));
+        assert_ne!(key("192.0.2.1", 60), key("192.0.2.2", 60));
+        assert_eq!(key("::ffff:192.0.2.1", 60), key("192.0.2.1", 60));
+        assert_eq!(key("2001:db8:0:1::1", 60), key("2001:db8:0:1:ffff::9", 60));
+        assert_ne!(key("2001:db8:0:1::1", 60), key("2001:db8:0:2::1", 60));
+        assert_eq!(key("unknown", 60), key("also unknown", 60));
+    }
+
+    #[test]
+    fn the_kinds_of_attempt_and_of_caller_count_for_themselves() {
+        let now = Timestamp::EPOCH;
+        let of = |attempt| keys(1).of_address(attempt, None, now).to_string();
+        assert_ne!(of(Attempt::SignIn), of(Attempt::Token));
+        assert_ne!(
+            keys(1).of_address(Attempt::Token, None, now),
+            keys(1).of_account(Attempt::Token, "", now)
+        );
+    }
+
+    #[test]
+    fn the_table_sees_a_hash_that_needs_the_deployments_key() {
+        let text = key("192.0.2.1", 0).to_string();
+        assert!(!text.contains("192"), "{text}");
+        let other = keys(2).of_address(Attempt::SignIn, "192.0.2.1".parse().ok(), Timestamp::EPOCH);
+        assert_ne!(text, other.to_string());
+    }
+
+    #[test]
+    fn a_refusal_says_how_long_to_wait() {
+        let key = key("192.0.2.1", 60);
+        for (millis, seconds) in [(60_000, 60), (60_001, 60), (119_500, 1), (120_000, 1), (500_000, 1)] {
+            let wait = key.retry_after(Timestamp::from_millis(millis));
+            assert_eq!(wait, Duration::from_secs(seconds), "{millis}");
+        }
+        assert!(key.expires_at() > Timestamp::from_seconds(120));
+        let limit = NonZeroU32::new(30).unwrap();
+        assert!(is_allowed(30, limit) && !is_allowed(31, limit));
     }
 }

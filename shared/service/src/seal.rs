@@ -223,3 +223,111 @@ impl Sealer {
         [b"rollcall.seal.1", self.purpose.label().as_bytes(), id.as_bytes(), context.as_bytes()].join(&0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(id: &str, byte: u8) -> SealingKey {
+        SealingKey::new(id, [byte; 32]).unwrap()
+    }
+
+    fn sealer(purpose: Purpose) -> Sealer {
+        Sealer::new(&SealingKeys::new(key("k1", 1), Vec::new()), purpose)
+    }
+
+    fn context() -> impl Strategy<Value = String> {
+        "[a-z_|]{0,12}"
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_opens_in_its_own_place(plain: Vec<u8>, context in context()) {
+            let sealer = sealer(Purpose::Credential);
+            let sealed = sealer.seal(&context, &plain).unwrap();
+            prop_assert_eq!(&*sealer.open(&context, &sealed).unwrap(), &plain);
+            prop_assert!(sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)));
+        }
+
+        #[test]
+        fn it_opens_in_no_other_place_and_for_no_other_purpose(plain: Vec<u8>, here in context(), there in context()) {
+            prop_assume!(here != there);
+            let sealed = sealer(Purpose::Credential).seal(&here, &plain).unwrap();
+            prop_assert_eq!(sealer(Purpose::Credential).open(&there, &sealed), Err(OpenFailed::NotGenuine));
+            prop_assert_eq!(sealer(Purpose::Transaction).open(&here, &sealed), Err(OpenFailed::NotGenuine));
+        }
+
+        #[test]
+        fn changing_any_character_is_noticed(plain: Vec<u8>, at: prop::sample::Index, by in "[A-Za-z0-9_.-]") {
+            let sealer = sealer(Purpose::Credential);
+            let sealed = sealer.seal("ws_1", &plain).unwrap();
+            let at = at.index(sealed.len());
+            let changed = format!("{}{by}{}", &sealed[..at], &sealed[at + 1..]);
+            prop_assume!(changed != sealed);
+            prop_assert!(sealer.open("ws_1", &changed).is_err());
+        }
+
+        #[test]
+        fn nothing_but_a_sealed_text_opens(text in "(1\\.k1\\.)?[ -~]{0,80}") {
+            prop_assert!(sealer(Purpose::Cursor).open("", &text).is_err());
+        }
+    }
+
+    #[test]
+    fn the_same_text_is_sealed_differently_each_time() {
+        let sealer = sealer(Purpose::Transaction);
+        assert_ne!(sealer.seal("c", b"text").unwrap(), sealer.seal("c", b"text").unwrap());
+    }
+
+    #[test]
+    fn a_rotation_seals_with_the_new_key_and_still_opens_the_old() {
+        let before = Sealer::new(&SealingKeys::new(key("k1", 1), Vec::new()), Purpose::Credential);
+        let during = Sealer::new(&SealingKeys::new(key("k2", 2), vec![key("k1", 1)]), Purpose::Credential);
+        let after = Sealer::new(&SealingKeys::new(key("k2", 2), Vec::new()), Purpose::Credential);
+        let old = before.seal("ws_1", b"secret").unwrap();
+        assert_eq!(*during.open("ws_1", &old).unwrap(), b"secret");
+        assert!(!during.is_current(&old));
+        let new = during.seal("ws_1", b"secret").unwrap();
+        assert!(during.is_current(&new) && new.starts_with("1.k2."));
+        assert_eq!(*after.open("ws_1", &new).unwrap(), b"secret");
+        assert_eq!(after.open("ws_1", &old), Err(OpenFailed::UnknownKey));
+        assert_eq!(before.open("ws_1", &new), Err(OpenFailed::UnknownKey));
+    }
+
+    #[test]
+    fn another_key_under_the_same_id_does_not_open_it() {
+        let sealed = sealer(Purpose::Credential).seal("ws_1", b"secret").unwrap();
+        let other = Sealer::new(&SealingKeys::new(key("k1", 2), Vec::new()), Purpose::Credential);
+        assert_eq!(other.open("ws_1", &sealed), Err(OpenFailed::NotGenuine));
+    }
+
+    #[test]
+    fn a_secret_goes_in_and_comes_out_and_the_sealed_text_shows_nothing_of_it() {
+        let sealer = sealer(Purpose::Webhook);
+        let sealed = sealer.seal_secret("ws_1", &Secret::new("hunter2")).unwrap();
+        assert!(!sealed.contains("hunter2"));
+        assert_eq!(
+            sealer.open_secret("ws_1", &sealed).map(|secret| secret.expose().to_owned()).ok(),
+            Some("hunter2".into())
+        );
+        let binary = sealer.seal("ws_1", &[0xff]).unwrap();
+        assert_eq!(sealer.open_secret("ws_1", &binary).err(), Some(OpenFailed::NotGenuine));
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_sealed_and_not_opened() {
+        let sealer = sealer(Purpose::Credential);
+        assert_eq!(sealer.seal("", &vec![0; LIMIT + 1]), Err(SealFailed::TooLong));
+        assert!(sealer.seal("", &vec![0; LIMIT]).is_ok_and(|sealed| sealer.open("", &sealed).is_ok()));
+        assert_eq!(sealer.open("", &format!("1.k1.{}", "A".repeat(LIMIT * 3))), Err(OpenFailed::Malformed));
+    }
+
+    #[test]
+    fn an_id_of_a_key_cannot_break_the_envelope() {
+        for bad in ["", "a.b", "a b", "a\0b", "é", &"x".repeat(33)] {
+            assert!(SealingKey::new(bad, [0; 32]).is_none(), "{bad:?}");
+        }
+    }
+}

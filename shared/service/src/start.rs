@@ -4,6 +4,8 @@ use core::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use thiserror::Error;
+
 use crate::telemetry;
 
 /// The status of a process that could not start.
@@ -40,6 +42,30 @@ pub fn run<E: Display>(name: &'static str, main: impl AsyncFnOnce() -> Result<()
             let _ = writeln!(stderr, "{line}");
             ExitCode::from(CANNOT_START)
         }
+    }
+}
+
+/// The program was started by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "{variable} is not set: this program is started by AWS Lambda; to try Rollcall on this machine, start the local stack"
+)]
+pub struct NotOnLambda {
+    variable: &'static str,
+}
+
+/// Checks that Lambda has started the program: its runtime would panic over each of these variables.
+/// [`web::lambda::serve`](crate::web::lambda::serve) checks it by itself.
+pub fn require_lambda() -> Result<(), NotOnLambda> {
+    let variables = [
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    ];
+    match variables.into_iter().find(|variable| std::env::var_os(variable).is_none()) {
+        None => Ok(()),
+        Some(variable) => Err(NotOnLambda { variable }),
     }
 }
 

@@ -9,8 +9,12 @@
 //! ```
 //!
 //! Values are JSON strings, so no value can begin a line of its own or look like a field. A [`Secret`](rollcall_domain::Secret) has
-//! neither `Debug` nor `Display` and does not compile as a field:
+//! neither `Debug` nor `Display` and does not compile as a field, where a text does:
 //!
+//! ```
+//! let token = "not secret";
+//! rollcall_service::telemetry::tracing::info!(token = ?token, "signed in");
+//! ```
 //! ```compile_fail
 //! let token = rollcall_domain::Secret::new("hunter2");
 //! rollcall_service::telemetry::tracing::info!(token = ?token, "signed in");
@@ -27,6 +31,8 @@ mod metrics;
 
 use std::io::IsTerminal as _;
 
+use rollcall_domain::{RunId, WorkspaceId};
+use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -84,6 +90,22 @@ pub fn init(function: &'static str, format: Format) {
     }));
 }
 
+/// The span of an invocation that is no HTTP request; [`Web::finish`](crate::web::Web::finish) opens one for each request.
+/// [`note_workspace`] and [`note_run`] fill it in.
+pub fn invocation(request_id: &str) -> tracing::Span {
+    tracing::info_span!("invocation", request_id, workspace = Empty, run = Empty)
+}
+
+/// Says which workspace the present request or invocation is about. From here on its log lines carry it.
+pub fn note_workspace(workspace: WorkspaceId) {
+    tracing::Span::current().record("workspace", tracing::field::display(workspace));
+}
+
+/// Says which sync run the present invocation is about. From here on its log lines carry it.
+pub fn note_run(run: RunId) {
+    tracing::Span::current().record("run", tracing::field::display(run));
+}
+
 /// The level that is asked for. What cannot be understood is ignored: a function that does not start because of its log level would
 /// be worse than one that logs at `info`.
 fn filter(variable: impl Fn(&str) -> Option<String>) -> EnvFilter {
@@ -123,6 +145,27 @@ mod tests {
         assert_eq!(level(&[("RUST_LOG", "debug"), ("ROLLCALL_LOG", "")]), "debug");
         assert_eq!(level(&[("AWS_LAMBDA_LOG_LEVEL", "ERROR")]), "error");
         assert_eq!(level(&[("ROLLCALL_LOG", "a=b=c,,!")]), "info");
+    }
+
+    #[test]
+    fn what_is_noted_about_an_invocation_stands_in_its_later_lines() {
+        let lines = json::tests::Lines::default();
+        let subscriber = tracing_subscriber::registry().with(JsonLines::new("test", lines.clone()));
+        let workspace = WorkspaceId::new(rollcall_domain::Timestamp::EPOCH, [1; 10]);
+        let run = RunId::new(rollcall_domain::Timestamp::EPOCH, [2; 10]);
+        tracing::subscriber::with_default(subscriber, || {
+            invocation("id-1").in_scope(|| {
+                note_workspace(workspace);
+                note_run(run);
+                tracing::info!("x");
+            });
+        });
+        let line = &lines.objects()[0];
+        assert_eq!(line["request_id"], "id-1");
+        assert_eq!(
+            (&line["workspace"], &line["run"]),
+            (&workspace.to_string().into(), &run.to_string().into())
+        );
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Bodies, strictly: the right media type, a bounded size, and errors that say where.
 
 use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::query::from_pairs;
@@ -12,7 +14,7 @@ use super::{FieldError, Problem};
 /// The largest body of a request: 256 KiB.
 pub const BODY_LIMIT: usize = 256 * 1024;
 
-/// A JSON body. Types that are read should `deny_unknown_fields`.
+/// A JSON body, of a request or of an answer. Types that are read should `deny_unknown_fields`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
@@ -67,6 +69,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(unsupported(EXPECTED));
         }
         json(&bytes(request, state).await?).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
     }
 }
 

@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
 /// The address of whoever is connected: API Gateway's view of it, or the socket's.
 ///
 /// Never from `X-Forwarded-For` or its kin, which anybody can write. It comes into the request as an extension, from
-/// [`lambda::serve`](super::lambda::serve) or from whoever accepts the connections. `None`: nobody has said; such requests share
+/// [`lambda::serve`](super::lambda::serve) or from whoever accepts the connections (axum's `ConnectInfo`). `None`: nobody has said; such requests share
 /// one rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub Option<IpAddr>);

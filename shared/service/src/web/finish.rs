@@ -184,17 +184,21 @@ impl Web {
     }
 }
 
-/// An error without problem details: from axum itself, or from a handler that forgot them.
+/// An error without problem details, empty or in plain text: from axum itself, or from a handler that forgot them.
 fn foreign(response: &Response) -> Option<Problem> {
     let status = response.status();
-    if !(status.is_client_error() || status.is_server_error())
-        || response.headers().contains_key(CONTENT_TYPE)
-    {
+    let plain = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_none_or(|media_type| media_type.as_bytes().starts_with(b"text/plain"));
+    if !plain || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
     Some(match status {
         StatusCode::NOT_FOUND => Problem::not_found(),
-        status if status.is_server_error() => Problem::internal(),
+        status if status.is_server_error() => {
+            Problem::new(status, "internal", "Something went wrong on our side")
+        }
         status => Problem::new(status, "bad-request", "The request cannot be understood"),
     })
 }
