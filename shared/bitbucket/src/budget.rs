@@ -181,13 +181,10 @@ impl CallBudget {
         Ok(())
     }
 
-    /// Records a pause and throws away what this process holds of it.
+    /// Records a pause, and gives back what this process holds, so that it too asks the book before the next call.
     pub(crate) async fn pause(&self, pause: Pause) {
-        *self.0.sync.lock().await = None;
-        if matches!(pause, Pause::Everybody(_)) {
-            *self.0.sign_in.lock().await = None;
-        }
-        if let Err(error) = self.0.ledger.pause(pause, (self.0.clock)()).await {
+        let recorded = self.0.ledger.pause(pause, (self.0.clock)()).await;
+        if let Err(error) = recorded.and(self.settle().await) {
             tracing::warn!(%error, "the pause that Bitbucket asked for could not be recorded");
         }
     }

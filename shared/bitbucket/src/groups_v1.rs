@@ -118,7 +118,7 @@ impl Session {
     pub async fn groups(&self, workspace: &BitbucketWorkspace) -> Result<Listed<SeenGroup>, Error> {
         let target = Target::new(GROUPS, &[&workspace.slug]);
         let call = target.call();
-        let body = self.fetch(target.url(self.api()), call, self.limits().longest_groups_answer).await?;
+        let body = self.ask_unpaged(&target).await?;
         let raw: Vec<&RawValue> = answer::json(&body.bytes, call)?;
         let mut rows = Vec::with_capacity(raw.len());
         for (at, raw) in raw.into_iter().enumerate() {
@@ -141,7 +141,7 @@ impl Session {
     ) -> Result<Complete<GroupPrivilege>, Error> {
         let target = Target::new(PRIVILEGES, &[&workspace.slug]);
         let call = target.call();
-        let body = self.fetch(target.url(self.api()), call, self.limits().longest_groups_answer).await?;
+        let body = self.ask_unpaged(&target).await?;
         let rows: Vec<PrivilegeWire> = answer::json(&body.bytes, call)?;
         let privileges = rows.into_iter().map(|row| privilege(row, workspace, call));
         let privileges = privileges.collect::<Result<Vec<_>, Error>>()?;

@@ -9,6 +9,7 @@
 mod advice;
 mod answer;
 mod budget;
+mod bulk;
 mod call;
 mod credential;
 mod endpoint;
@@ -40,4 +41,4 @@ pub use probe::{Need, Outcome, ProbeLine, ProbeReport};
 pub use row::{Listed, Malformed};
 pub use session::{Bitbucket, Clock, Limits, Session};
 pub use structure::{Repository, Which};
-pub use workspace::{AccountStatus, BitbucketWorkspace, Owner, WorkspaceRef};
+pub use workspace::{AccountStatus, BitbucketWorkspace, Owner, Presence, WorkspaceRef};

@@ -115,7 +115,7 @@ impl Session {
 impl<T: FromRow> Reader<'_, T> {
     async fn fetch(&self, url: Url, page: u64) -> Result<PageRead<T>, Error> {
         let call = self.call.page(page);
-        let body = self.session.fetch(url.clone(), call, self.session.limits().longest_answer).await?;
+        let body = self.session.fetch(url.clone(), call).await?;
         PageRead::read(&body.bytes, &url, self.call, page, self.workspace)
     }
 

@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::credential::{CredentialId, basic, consumer_id};
 use crate::error::{Error, line};
 use crate::session::Bitbucket;
-use crate::transport::Body;
+use crate::transport::{Body, Bounds};
 
 const TOKEN: Call = Call::post("/site/oauth2/access_token");
 
@@ -116,8 +116,16 @@ impl Bitbucket {
     async fn token(&self, client: &OAuthClient, form: &[(&str, &str)]) -> Result<Granted, Error> {
         let authorization = basic(&client.key, &client.secret).map_err(|_| unusable())?;
         let url = self.web("site/oauth2/access_token");
-        let body = self.transport().post_form(url, authorization, form, TOKEN, LONGEST_TOKEN_ANSWER).await?;
-        read(&body, self.now(), self.limits().locked_out_pause)
+        let limits = self.limits();
+        let bounds = Bounds { longest: LONGEST_TOKEN_ANSWER, deadline: limits.deadline };
+        let body = self.transport().post_form(url, authorization, form, TOKEN, bounds).await?;
+        if body.status == 429 {
+            return Err(Error::RateLimited {
+                call: TOKEN,
+                until: body.pause_until(self.now(), limits.rate_limit_pause),
+            });
+        }
+        read(&body, self.now(), limits.locked_out_pause)
     }
 
     fn web(&self, path: &str) -> Url {

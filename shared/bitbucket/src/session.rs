@@ -16,7 +16,7 @@ use crate::credential::{Credential, CredentialId};
 use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::token::TokenKeeper;
-use crate::transport::{Body, Transport};
+use crate::transport::{Body, Bounds, Transport};
 
 /// Tells the time. The client reads no clock of its own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -34,8 +34,10 @@ pub struct Limits {
     pub in_flight: usize,
     /// The longest answer, in bytes.
     pub longest_answer: usize,
-    /// The longest answer of the one listing that comes without pages, in bytes.
-    pub longest_groups_answer: usize,
+    /// How long an answer without pages may take, which may be thousands of times as long as a page.
+    pub unpaged_deadline: Duration,
+    /// The longest answer without pages, in bytes.
+    pub longest_unpaged_answer: usize,
     /// The most pages of a listing.
     pub most_pages: usize,
     /// The entries asked for in a page. Bitbucket may give fewer.
@@ -54,7 +56,8 @@ impl Default for Limits {
             retry_pause: Duration::from_millis(500),
             in_flight: 8,
             longest_answer: 8 * 1024 * 1024,
-            longest_groups_answer: 64 * 1024 * 1024,
+            unpaged_deadline: Duration::from_mins(1),
+            longest_unpaged_answer: 64 * 1024 * 1024,
             most_pages: 1_000,
             page_length: 100,
             rate_limit_pause: Duration::from_mins(5),
@@ -81,7 +84,7 @@ pub struct Bitbucket(Arc<Shared>);
 impl Bitbucket {
     /// From an HTTP client that follows no redirects, the two origins, and a clock.
     pub fn new(http: reqwest::Client, endpoints: Endpoints, clock: Clock, limits: Limits) -> Self {
-        let transport = Transport::new(http, limits.deadline);
+        let transport = Transport::new(http);
         Self(Arc::new(Shared { transport, endpoints, clock, limits, tokens: Mutex::default() }))
     }
 
@@ -153,15 +156,28 @@ impl Session {
 
     /// Asks and takes only 200 for an answer.
     pub(crate) async fn ask(&self, target: &Target) -> Result<Body, Error> {
-        self.fetch(target.url(self.api()), target.call(), self.limits().longest_answer).await
+        self.fetch(target.url(self.api()), target.call()).await
     }
 
-    /// Asks an address. Failures that pass quickly are asked again; each attempt takes a call from the budget.
-    pub(crate) async fn fetch(&self, url: Url, call: Call, longest: usize) -> Result<Body, Error> {
+    /// Asks for something that comes in one piece, however large.
+    pub(crate) async fn ask_unpaged(&self, target: &Target) -> Result<Body, Error> {
+        let limits = self.limits();
+        let bounds = Bounds { longest: limits.longest_unpaged_answer, deadline: limits.unpaged_deadline };
+        self.fetch_within(target.url(self.api()), target.call(), bounds).await
+    }
+
+    /// Asks an address.
+    pub(crate) async fn fetch(&self, url: Url, call: Call) -> Result<Body, Error> {
+        let bounds = Bounds { longest: self.limits().longest_answer, deadline: self.limits().deadline };
+        self.fetch_within(url, call, bounds).await
+    }
+
+    /// Failures that pass quickly are asked again; each attempt takes a call from the budget.
+    async fn fetch_within(&self, url: Url, call: Call, bounds: Bounds) -> Result<Body, Error> {
         let mut attempt = 1;
         let mut fresh_token = false;
         loop {
-            let (generation, answer) = self.attempt(url.clone(), call, longest).await;
+            let (generation, answer) = self.attempt(url.clone(), call, bounds).await;
             match answer {
                 Err(Error::Unauthorized { .. }) if !fresh_token && self.token.refused(generation).await => {
                     fresh_token = true;
@@ -176,7 +192,7 @@ impl Session {
         }
     }
 
-    async fn attempt(&self, url: Url, call: Call, longest: usize) -> (u64, Result<Body, Error>) {
+    async fn attempt(&self, url: Url, call: Call, bounds: Bounds) -> (u64, Result<Body, Error>) {
         let _permit = self.in_flight.acquire().await;
         let (header, generation) = match self.token.authorization(&self.bitbucket, call).await {
             Ok(authorization) => authorization,
@@ -185,7 +201,7 @@ impl Session {
         if let Err(error) = self.budget.take(self.purpose, call).await {
             return (generation, Err(error));
         }
-        let answer = self.bitbucket.transport().get(url, header, call, longest).await;
+        let answer = self.bitbucket.transport().get(url, header, call, bounds).await;
         let answer = match answer {
             Ok(body) if body.status == 429 => Err(self.rate_limited(&body, call).await),
             Ok(body) if body.status == 200 => {
@@ -200,10 +216,7 @@ impl Session {
 
     /// After a 429 nobody calls for some minutes. Bitbucket mostly does not say how long.
     async fn rate_limited(&self, body: &Body, call: Call) -> Error {
-        let seconds = |name: &str| body.header(name).and_then(|value| value.trim().parse::<u64>().ok());
-        let asked = seconds("retry-after").or_else(|| seconds("x-ratelimit-reset")).filter(|s| *s > 0);
-        let pause = asked.map_or(self.limits().rate_limit_pause, |s| Duration::from_secs(s.min(3_600)));
-        let until = self.bitbucket.now().plus(pause);
+        let until = body.pause_until(self.bitbucket.now(), self.limits().rate_limit_pause);
         self.budget.pause(Pause::Everybody(until)).await;
         Error::RateLimited { call, until }
     }

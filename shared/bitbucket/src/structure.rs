@@ -1,9 +1,7 @@
 //! Repositories, projects, and what they grant.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
-use futures_util::{StreamExt as _, stream};
 use rollcall_domain::Timestamp;
 use rollcall_domain::access::Grants;
 use rollcall_domain::bitbucket::{
@@ -296,7 +294,7 @@ impl Session {
         projects: impl IntoIterator<Item = SeenProject>,
     ) -> BTreeMap<ProjectUuid, Result<Grants<GroupSlug>, Error>> {
         let each = |project: SeenProject| async move { self.project_grants(workspace, &project).await };
-        self.each_of(projects, |project| project.uuid, each).await
+        self.each(projects, |project| project.uuid, each).await
     }
 
     /// What each of these repositories grants to groups by itself; otherwise as [`Session::grants_of_projects`].
@@ -308,7 +306,7 @@ impl Session {
         let each = |repository: SeenRepository| async move {
             self.repository_group_grants(workspace, &repository).await
         };
-        self.each_of(repositories, |repository| repository.uuid, each).await
+        self.each(repositories, |repository| repository.uuid, each).await
     }
 
     /// What each of these repositories grants to single accounts by itself; otherwise as [`Session::grants_of_projects`].
@@ -320,46 +318,6 @@ impl Session {
         let each = |repository: SeenRepository| async move {
             self.repository_user_grants(workspace, &repository).await
         };
-        self.each_of(repositories, |repository| repository.uuid, each).await
-    }
-
-    async fn each_of<I, K: Ord, V, F>(
-        &self,
-        items: impl IntoIterator<Item = I>,
-        key: impl Fn(&I) -> K,
-        each: impl Fn(I) -> F,
-    ) -> BTreeMap<K, Result<V, Error>>
-    where
-        F: Future<Output = Result<V, Error>>,
-    {
-        let stopped: Mutex<Option<Error>> = Mutex::new(None);
-        stream::iter(items)
-            .map(|item| {
-                let (key, stopped, asked) = (key(&item), &stopped, each(item));
-                async move {
-                    let before = stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    if let Some(error) = before {
-                        return (key, Err(error));
-                    }
-                    let answer = asked.await;
-                    if let Err(error) = &answer
-                        && concerns_all(error)
-                    {
-                        *stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-                    }
-                    (key, answer)
-                }
-            })
-            .buffer_unordered(self.limits().in_flight.max(1))
-            .collect()
-            .await
-    }
-}
-
-fn concerns_all(error: &Error) -> bool {
-    match error {
-        Error::Forbidden { missing, .. } => !missing.is_empty(),
-        Error::Unauthorized { .. } | Error::Gone { .. } | Error::BudgetUnavailable { .. } => true,
-        other => other.wait_until().is_some(),
+        self.each(repositories, |repository| repository.uuid, each).await
     }
 }

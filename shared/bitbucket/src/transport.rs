@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response};
+use rollcall_domain::Timestamp;
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -32,6 +33,13 @@ impl Body {
         answer::refusal(self.status, &self.bytes, call)
     }
 
+    /// When it makes sense to ask again after this 429, which mostly does not say so.
+    pub(crate) fn pause_until(&self, now: Timestamp, unsaid: Duration) -> Timestamp {
+        let seconds = |name: &str| self.header(name).and_then(|value| value.trim().parse::<u64>().ok());
+        let said = seconds("retry-after").or_else(|| seconds("x-ratelimit-reset")).filter(|s| *s > 0);
+        now.plus(said.map_or(unsaid, |seconds| Duration::from_secs(seconds.min(3_600))))
+    }
+
     /// A header, where it is a text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -43,15 +51,23 @@ impl Body {
     }
 }
 
+/// How long an answer may be and take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// In bytes.
+    pub(crate) longest: usize,
+    /// The body included.
+    pub(crate) deadline: Duration,
+}
+
 /// Sends requests.
 pub(crate) struct Transport {
     client: Client,
-    deadline: Duration,
 }
 
 impl Transport {
-    pub(crate) fn new(client: Client, deadline: Duration) -> Self {
-        Self { client, deadline }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
     }
 
     /// Asks for something. Any status is an answer here.
@@ -60,10 +76,10 @@ impl Transport {
         url: Url,
         authorization: HeaderValue,
         call: Call,
-        longest: usize,
+        bounds: Bounds,
     ) -> Result<Body, Error> {
         let request = self.client.get(url.clone());
-        self.send(request, &url, authorization, call, longest).await
+        self.send(request, &url, authorization, call, bounds).await
     }
 
     /// Sends a form.
@@ -73,10 +89,10 @@ impl Transport {
         authorization: HeaderValue,
         form: &[(&str, &str)],
         call: Call,
-        longest: usize,
+        bounds: Bounds,
     ) -> Result<Body, Error> {
         let request = self.client.post(url.clone()).form(form);
-        self.send(request, &url, authorization, call, longest).await
+        self.send(request, &url, authorization, call, bounds).await
     }
 
     async fn send(
@@ -85,12 +101,12 @@ impl Transport {
         url: &Url,
         authorization: HeaderValue,
         call: Call,
-        longest: usize,
+        bounds: Bounds,
     ) -> Result<Body, Error> {
         let request = request
             .header(AUTHORIZATION, authorization)
             .header(ACCEPT, HeaderValue::from_static("application/json"))
-            .timeout(self.deadline);
+            .timeout(bounds.deadline);
         let response = request.send().await.map_err(|error| unanswered(&error, call))?;
         let status = response.status().as_u16();
         tracing::debug!(%call, status, "Bitbucket answered");
@@ -100,7 +116,7 @@ impl Transport {
         }
         let headers = response.headers().clone();
         let bytes = if response.status().is_success() {
-            read(response, call, longest).await?
+            read(response, call, bounds.longest).await?
         } else {
             // Even if the complaint cannot be read, the status says what it is.
             read(response, call, LONGEST_COMPLAINT).await.unwrap_or_default()

@@ -1,6 +1,6 @@
 //! The workspace and its people.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use rollcall_domain::bitbucket::{
@@ -65,6 +65,15 @@ impl FromStr for WorkspaceRef {
 pub struct Owner {
     /// The account.
     pub uuid: AccountUuid,
+}
+
+/// Whether somebody is a member, as asked for by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// They are.
+    Member(SeenPerson),
+    /// Bitbucket says that there is no such member.
+    Gone,
 }
 
 /// Whether an account is in use.
@@ -276,31 +285,28 @@ impl Session {
         }
     }
 
-    /// Which of these accounts are no members, each asked for by name.
+    /// Whether each of these accounts is a member, each asked for by name.
     ///
     /// `witness`, somebody who is known to be a member, is asked for after them: unless the same credential still finds the
-    /// witness, not finding the others proves nothing, and this is an error. One call each, and one for the witness.
-    pub async fn not_members(
+    /// witness, not finding the others proves nothing, and the whole is an error. One call each, and one for the witness if
+    /// somebody is gone.
+    pub async fn presence(
         &self,
         workspace: &BitbucketWorkspace,
-        accounts: &BTreeSet<AccountUuid>,
+        accounts: impl IntoIterator<Item = AccountUuid>,
         witness: AccountUuid,
-    ) -> Result<BTreeSet<AccountUuid>, Error> {
-        let asked = accounts.iter().map(|account| async {
-            let found = self.member_unchecked(workspace, *account).await?;
-            Ok::<_, Error>(found.is_none().then_some(*account))
-        });
-        let gone = futures_util::future::try_join_all(asked).await?;
-        let gone: BTreeSet<_> = gone.into_iter().flatten().collect();
-        if !gone.is_empty() && (gone.contains(&witness) || !self.finds(workspace, witness).await?) {
+    ) -> Result<BTreeMap<AccountUuid, Result<Presence, Error>>, Error> {
+        let ask = |account| async move {
+            let found = self.member_unchecked(workspace, account).await?;
+            Ok(found.map_or(Presence::Gone, Presence::Member))
+        };
+        let asked = self.each(accounts, |account| *account, ask).await;
+        let any_gone = asked.values().any(|found| *found == Ok(Presence::Gone));
+        if any_gone && self.member_unchecked(workspace, witness).await?.is_none() {
             let call = Target::new(MEMBER, &[&workspace.slug, &witness]).call();
             return Err(Error::Implausible { call, why: "a member who must be there is not found either" });
         }
-        Ok(gone)
-    }
-
-    async fn finds(&self, workspace: &BitbucketWorkspace, account: AccountUuid) -> Result<bool, Error> {
-        Ok(self.member_unchecked(workspace, account).await?.is_some())
+        Ok(asked)
     }
 
     async fn member_unchecked(

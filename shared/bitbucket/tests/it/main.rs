@@ -1,0 +1,6 @@
+//! The client against a Bitbucket that is scripted, and against the one the whole project is tested with.
+
+mod faults;
+mod listings;
+mod support;
+mod tokens;
