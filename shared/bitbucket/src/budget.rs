@@ -75,7 +75,7 @@ impl BudgetLedger for MemoryLedger {
     }
 
     fn give_back(&self, chunk: Chunk, _: Timestamp) -> BoxFuture<'_, Result<(), LedgerError>> {
-        self.with(|book| book.give_back(chunk));
+        self.with(|book| book.give_back(&chunk));
         Box::pin(async { Ok(()) })
     }
 

@@ -34,6 +34,13 @@ pub(crate) struct Reading<T: FromRow> {
     pub(crate) placed: bool,
 }
 
+impl<T: FromRow> Reading<T> {
+    /// Whether there was no entry at all, understood or not.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.seen().is_empty() && self.listed.malformed().is_empty()
+    }
+}
+
 /// How a listing ended.
 pub(crate) enum Ended<T: FromRow> {
     /// Read to its end.

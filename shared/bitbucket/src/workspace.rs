@@ -258,7 +258,7 @@ impl Session {
         let target = Target::new(MEMBERS, &[&workspace.slug]).query("fields", MEMBER_FIELDS);
         let reading: Reading<SeenPerson> = self.list(&target, Some(workspace.uuid)).await?;
         // Whoever asks is in the workspace, or acts for it: an empty answer is a wrong one.
-        if reading.listed.seen().is_empty() && reading.listed.malformed().is_empty() {
+        if reading.is_empty() {
             return Err(Error::Implausible { call: target.call(), why: "no workspace is without members" });
         }
         self.placed(workspace, reading).await
@@ -341,11 +341,10 @@ impl Session {
             .query("q", "permission=\"owner\"")
             .query("fields", fields);
         let reading: Reading<Owner> = self.list(&target, Some(workspace.uuid)).await?;
-        let owners = self.placed(workspace, reading).await?.whole()?;
-        if owners.is_empty() {
+        if reading.is_empty() {
             return Err(Error::Implausible { call: target.call(), why: "no workspace is without owners" });
         }
-        Ok(owners)
+        self.placed(workspace, reading).await?.whole()
     }
 
     /// Which members have which of these addresses. Answered to workspace admins and workspace access tokens only; needs

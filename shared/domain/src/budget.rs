@@ -152,9 +152,9 @@ impl CallBook {
         Ok(Chunk { purpose, minute, calls })
     }
 
-    /// Gives back what a chunk still holds. Calls of an earlier minute may be given back too: they were not made.
-    #[expect(clippy::needless_pass_by_value, reason = "what is given back cannot be used any more")]
-    pub fn give_back(&mut self, chunk: Chunk) {
+    /// Takes back what a chunk still holds, whose owner must not use it any more. Calls of an earlier minute are taken back too:
+    /// they were not made.
+    pub fn give_back(&mut self, chunk: &Chunk) {
         if let Some(slot) = self.slots.get_mut(&chunk.minute) {
             let taken = slot.of(chunk.purpose);
             *taken = taken.saturating_sub(chunk.calls);
@@ -258,7 +258,7 @@ mod tests {
                     }
                 }
                 if step.give_back {
-                    book.give_back(chunk);
+                    book.give_back(&chunk);
                 }
             }
             calls.sort_unstable();
@@ -308,7 +308,7 @@ mod tests {
         let mut book = CallBook::default();
         let mut chunk = book.take(allowance, Purpose::SignIn, 10, at(0)).unwrap();
         assert!(chunk.take_one(at(0)));
-        book.give_back(chunk);
+        book.give_back(&chunk);
         assert_eq!(book.left(allowance, Purpose::Sync, at(0)), 9);
     }
 

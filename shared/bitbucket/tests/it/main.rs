@@ -2,5 +2,6 @@
 
 mod faults;
 mod listings;
+mod people;
 mod support;
 mod tokens;

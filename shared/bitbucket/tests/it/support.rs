@@ -21,6 +21,7 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
+    pub(crate) host: String,
     pub(crate) authorization: Option<String>,
     pub(crate) body: String,
     /// How many requests were being answered when this one came, itself included.
@@ -30,11 +31,6 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The number of the page asked for: 1 where none is named.
-    pub(crate) fn page(&self) -> u64 {
-        self.query("page").map_or(1, |page| page.parse().unwrap())
     }
 }
 
@@ -141,11 +137,13 @@ impl Server {
 async fn answer(State(inner): State<Arc<Inner>>, parts: Parts, body: Bytes) -> Response<Body> {
     let at_once = inner.at_once.fetch_add(1, Ordering::SeqCst) + 1;
     let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let request = Request {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: pairs.into_owned().collect(),
-        authorization: parts.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned()),
+        host: header("host").unwrap(),
+        authorization: header("authorization"),
         body: String::from_utf8(body.to_vec()).unwrap(),
         at_once,
     };
