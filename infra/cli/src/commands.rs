@@ -1,0 +1,298 @@
+//! What each command asks for and shows.
+
+use core::time::Duration;
+
+use anstream::println;
+use indicatif::ProgressBar;
+use reqwest::Method;
+use rollcall_domain::{RunId, WorkspaceId};
+use serde_json::{Value, json};
+
+use crate::api::{Api, Failed};
+use crate::arguments::{Command, Connect, CredentialKind, Invite};
+use crate::show;
+
+/// How a command ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// All of it.
+    Fully,
+    /// Removals wait for an approval.
+    Waiting,
+}
+
+/// How long a run is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(20 * 60);
+
+/// Does what was asked.
+pub(crate) async fn run(api: &Api, command: Command, as_json: bool) -> Result<Done, Failed> {
+    let print = Print { as_json };
+    match command {
+        Command::Workspaces { create: Some(name) } => {
+            let made = api.send(Method::POST, "/v1/workspaces", &json!({ "name": name })).await?;
+            print.one(&made, |made| format!("{}  {}", show::field(made, "/id"), show::field(made, "/name")));
+        }
+        Command::Workspaces { create: None } => {
+            let items = api.list("/v1/workspaces", &[], usize::MAX).await?;
+            print.table(&items, &[("ID", "/id"), ("NAME", "/name"), ("SINCE", "/created_at")]);
+        }
+        Command::Connect(connect) => return self::connect(api, print, &connect).await,
+        Command::Plan { workspace } => return sync(api, print, workspace, "plan").await,
+        Command::Sync { workspace } => return sync(api, print, workspace, "apply").await,
+        Command::Approve { workspace, run, hash } => {
+            let path = format!("/v1/workspaces/{workspace}/sync-runs/{run}/approve");
+            let run = api.send(Method::POST, &path, &json!({ "plan_hash": hash })).await?;
+            return follow(api, print, workspace, &run).await;
+        }
+        Command::Undo { workspace, run } => {
+            let path = format!("/v1/workspaces/{workspace}/sync-runs/{run}/undo");
+            let run = api.send(Method::POST, &path, &json!({})).await?;
+            return follow(api, print, workspace, &run).await;
+        }
+        Command::Members { workspace, all, team } => {
+            let mut query: Vec<(&str, String)> =
+                team.map(|team| ("team", team.to_string())).into_iter().collect();
+            if all {
+                query.push(("include", "suspended".to_owned()));
+            }
+            let items = api.list(&format!("/v1/workspaces/{workspace}/members"), &query, usize::MAX).await?;
+            let columns = [
+                ("ID", "/id"),
+                ("NAME", "/display_name"),
+                ("ROLE", "/role"),
+                ("STATE", "/state"),
+                ("BY", "/origin"),
+                ("LAST SIGN-IN", "/signed_in_at"),
+            ];
+            print.table(&items, &columns);
+        }
+        Command::Why { workspace, member } => {
+            let why =
+                api.get(&format!("/v1/workspaces/{workspace}/members/{member}/explanation"), &[]).await?;
+            print.one(&why, explanation);
+        }
+        Command::Invite(invite) => self::invite(api, print, &invite).await?,
+        Command::Audit { workspace, most } => {
+            let mut items =
+                api.list(&format!("/v1/workspaces/{workspace}/audit"), &[], usize::from(most)).await?;
+            items.reverse();
+            print.table(
+                &items,
+                &[
+                    ("WHEN", "/at"),
+                    ("WHO", "/actor/kind"),
+                    ("WHAT", "/action"),
+                    ("WHOM", "/target"),
+                    ("WHY", "/why"),
+                ],
+            );
+        }
+        Command::Doctor { workspace } => return doctor(api, print, workspace).await,
+        Command::Completions { .. } => {}
+    }
+    Ok(Done::Fully)
+}
+
+async fn connect(api: &Api, print: Print, connect: &Connect) -> Result<Done, Failed> {
+    let credential = match connect.credential {
+        CredentialKind::AccessToken => {
+            json!({"kind": "access_token", "token": environment("BITBUCKET_TOKEN")?})
+        }
+        CredentialKind::OauthConsumer => {
+            json!({"kind": "oauth_consumer", "key": environment("BITBUCKET_KEY")?, "secret": environment("BITBUCKET_SECRET")?})
+        }
+        CredentialKind::ApiToken => {
+            json!({"kind": "api_token", "email": environment("BITBUCKET_EMAIL")?, "token": environment("BITBUCKET_TOKEN")?})
+        }
+    };
+    let mut body = json!({ "bitbucket_workspace": connect.bitbucket_workspace, "credential": credential });
+    if let Some(body) = body.as_object_mut() {
+        body.extend(connect.policy.as_ref().map(|policy| ("policy".to_owned(), json!(policy))));
+        body.extend(connect.first_admin.as_ref().map(|account| ("first_admin".to_owned(), json!(account))));
+        body.extend(connect.plan_first.then(|| ("start".to_owned(), json!("plan"))));
+    }
+    let path = format!("/v1/workspaces/{}/connection", connect.workspace);
+    let answer = match api.send(Method::PUT, &path, &body).await {
+        Err(Failed::Refused(problem)) if problem.get("probe").is_some() => {
+            print.one(&problem, probe);
+            return Err(Failed::Refused(problem));
+        }
+        other => other?,
+    };
+    print.one(&answer, probe);
+    match answer.get("sync_run").filter(|run| !run.is_null()) {
+        Some(run) => follow(api, print, connect.workspace, run).await,
+        None => Ok(Done::Fully),
+    }
+}
+
+async fn sync(api: &Api, print: Print, workspace: WorkspaceId, mode: &str) -> Result<Done, Failed> {
+    let run = api
+        .send(Method::POST, &format!("/v1/workspaces/{workspace}/sync-runs"), &json!({ "mode": mode }))
+        .await?;
+    follow(api, print, workspace, &run).await
+}
+
+/// Waits for a run's end and shows it.
+async fn follow(api: &Api, print: Print, workspace: WorkspaceId, run: &Value) -> Result<Done, Failed> {
+    let id: RunId = show::field(run, "/id").parse().map_err(|_| Failed::NotRollcall("the API".to_owned()))?;
+    let path = format!("/v1/workspaces/{workspace}/sync-runs/{id}");
+    let progress = if print.as_json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    progress.enable_steady_tick(Duration::from_millis(120));
+    let waiting = async {
+        loop {
+            let run = api.get(&path, &[]).await?;
+            match show::field(&run, "/state").as_str() {
+                "queued" | "running" => {
+                    progress.set_message(format!("{id}: {} calls so far", show::field(&run, "/calls")));
+                }
+                _ => return Ok::<Value, Failed>(run),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let ended = tokio::time::timeout(LONGEST_WAIT, waiting).await;
+    progress.finish_and_clear();
+    let run = ended
+        .map_err(|_| Failed::Run(format!("{id} has not ended within 20 minutes; it goes on by itself")))??;
+    print.one(&run, run_text);
+    match show::field(&run, "/state").as_str() {
+        "frozen" => Ok(Done::Waiting),
+        "failed" | "aborted" => Err(Failed::Run(format!("{id}: {}", show::field(&run, "/message")))),
+        _ => Ok(Done::Fully),
+    }
+}
+
+async fn invite(api: &Api, print: Print, invite: &Invite) -> Result<(), Failed> {
+    let one = |email: &rollcall_domain::identity::EmailAddress| {
+        let mut one =
+            json!({ "email": email.as_str(), "role": if invite.admin { "admin" } else { "member" } });
+        if let Some(one) = one.as_object_mut() {
+            if !invite.team.is_empty() {
+                one.insert("teams".to_owned(), json!(invite.team));
+            }
+            if !invite.provider.is_empty() {
+                one.insert("providers".to_owned(), json!(invite.provider));
+            }
+            one.extend(invite.until.as_ref().map(|until| ("membership_until".to_owned(), json!(until))));
+            one.extend(invite.note.as_ref().map(|note| ("note".to_owned(), json!(note))));
+        }
+        one
+    };
+    let body = json!({ "invites": invite.emails.iter().map(one).collect::<Vec<_>>() });
+    let answer =
+        api.send(Method::POST, &format!("/v1/workspaces/{}/invites", invite.workspace), &body).await?;
+    let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    print.table(
+        &items,
+        &[
+            ("TO", "/email"),
+            ("STATE", "/status"),
+            ("ID", "/invite/id"),
+            ("LINK", "/link"),
+            ("WHY NOT", "/problem/detail"),
+        ],
+    );
+    Ok(())
+}
+
+/// Reads the connection with a fresh probe, and says what is wrong in the order in which it has to be mended.
+async fn doctor(api: &Api, print: Print, workspace: WorkspaceId) -> Result<Done, Failed> {
+    let query = [("probe", "true".to_owned())];
+    let connection = api.get(&format!("/v1/workspaces/{workspace}/connection"), &query).await?;
+    print.one(&connection, probe);
+    let usable = connection.pointer("/probe/usable").and_then(Value::as_bool) == Some(true);
+    if usable {
+        Ok(Done::Fully)
+    } else {
+        Err(Failed::Run("the connection does not work; the lines above say why".to_owned()))
+    }
+}
+
+fn environment(name: &str) -> Result<String, Failed> {
+    let set = std::env::var(name).ok().filter(|value| !value.is_empty());
+    set.ok_or_else(|| {
+        Failed::Environment(format!("{name} is not set: this kind of credential is read from there"))
+    })
+}
+
+fn probe(answer: &Value) -> String {
+    let line = |line: &Value| {
+        let works = line.get("works").and_then(Value::as_bool) == Some(true);
+        let what = show::field(line, "/what");
+        let text = if works {
+            format!("+ {what}")
+        } else {
+            format!("- {what}: {} ({})", show::field(line, "/detail"), show::field(line, "/takes"))
+        };
+        show::plan(&text)
+    };
+    let lines = answer.pointer("/probe/lines").and_then(Value::as_array).into_iter().flatten().map(line);
+    let health = answer
+        .pointer("/connection/health/why")
+        .and_then(Value::as_str)
+        .map(|why| format!("! {}", show::plain(why)));
+    lines.chain(health).collect::<Vec<_>>().join("\n")
+}
+
+fn run_text(run: &Value) -> String {
+    let mut lines = vec![format!(
+        "{} {}: {} calls{}",
+        show::field(run, "/id"),
+        show::field(run, "/state"),
+        show::field(run, "/calls"),
+        run.pointer("/message")
+            .and_then(Value::as_str)
+            .map(|text| format!(", {}", show::plain(text)))
+            .unwrap_or_default(),
+    )];
+    lines.extend(
+        run.pointer("/plan/text").and_then(Value::as_str).filter(|text| !text.is_empty()).map(show::plan),
+    );
+    for held in run.pointer("/held").and_then(Value::as_array).into_iter().flatten() {
+        lines.push(format!("! held back: {}", held.as_str().map_or_else(|| held.to_string(), show::plain)));
+    }
+    if show::field(run, "/state") == "frozen" {
+        lines.push(format!(
+            "Nothing was removed. If this is meant: rollcall approve {} {} {}",
+            show::field(run, "/workspace"),
+            show::field(run, "/id"),
+            show::field(run, "/plan/hash"),
+        ));
+    }
+    lines.join("\n")
+}
+
+fn explanation(why: &Value) -> String {
+    let mut lines = vec![show::field(why, "/text")];
+    for repository in
+        why.pointer("/coverage/missing_repositories").and_then(Value::as_array).into_iter().flatten()
+    {
+        lines.push(show::plan(&format!("- {}", repository.as_str().unwrap_or_default())));
+    }
+    lines.join("\n")
+}
+
+#[derive(Clone, Copy)]
+struct Print {
+    as_json: bool,
+}
+
+impl Print {
+    fn one(self, value: &Value, text: impl Fn(&Value) -> String) {
+        if self.as_json { println!("{value}") } else { println!("{}", text(value)) }
+    }
+
+    fn table(self, items: &[Value], columns: &[(&str, &str)]) {
+        if self.as_json {
+            items.iter().for_each(|item| println!("{item}"));
+            return;
+        }
+        let headings: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
+        let rows: Vec<Vec<String>> = items
+            .iter()
+            .map(|item| columns.iter().map(|(_, pointer)| show::field(item, pointer)).collect())
+            .collect();
+        println!("{}", show::table(&headings, &rows));
+    }
+}
