@@ -31,6 +31,11 @@ pub(crate) fn sha256(bytes: &[u8]) -> digest::Digest {
     digest::digest(&digest::SHA256, bytes)
 }
 
+/// The left half of the SHA-256 of a token, which ties it to an ID token (OpenID Connect Core 1.0 §3.1.3.6).
+pub(crate) fn half_hash(token: &Secret) -> String {
+    base64url(sha256(token.expose().as_bytes()).as_ref().get(..16).unwrap_or_default())
+}
+
 /// Compares in a time that depends on the lengths only.
 pub(crate) fn same(a: &str, b: &str) -> bool {
     constant_time::verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()

@@ -13,7 +13,7 @@ use super::client::{Client, MachineAccess};
 use super::grant::{Grant, Scopes};
 use super::refresh::RefreshToken;
 use super::signing::{KeySet, SigningFailed, SigningKeys};
-use crate::encoding::{base64url, sha256};
+use crate::encoding::{base64url, half_hash};
 
 /// Access tokens, and ID tokens with them, live this long: the longest that a removed member can go on with what they hold.
 const LIFETIME: Duration = Duration::from_mins(5);
@@ -240,10 +240,4 @@ pub(super) fn profile(claims: &mut Map<String, Value>, scopes: Scopes, about: &A
         claims.insert("email".into(), email.as_str().into());
         claims.insert("email_verified".into(), true.into());
     }
-}
-
-/// The left half of the SHA-256 of an access token, which ties it to its ID token (OpenID Connect Core 1.0 §3.1.3.6).
-fn half_hash(access_token: &Secret) -> String {
-    let digest = sha256(access_token.expose().as_bytes());
-    base64url(digest.as_ref().get(..16).unwrap_or_default())
 }

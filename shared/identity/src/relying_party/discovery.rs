@@ -7,7 +7,7 @@ use url::Url;
 
 use super::fetch::{self, FetchFailed};
 use super::issuer::IssuerRule;
-use super::settings::{is_loopback, is_trustworthy};
+use super::settings::{OpenIdSettings, is_loopback, is_trustworthy};
 use crate::FailedCheck;
 
 /// Why a provider's metadata cannot be used.
@@ -76,12 +76,12 @@ struct RawMetadata {
 
 pub(crate) async fn fetch(
     http: &Client,
-    issuer: &str,
+    settings: &OpenIdSettings,
     rule: &IssuerRule,
 ) -> Result<Metadata, DiscoveryFailed> {
-    let place = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let place = format!("{}/.well-known/openid-configuration", settings.issuer.trim_end_matches('/'));
     let place = Url::parse(&place).map_err(|_| DiscoveryFailed::Issuer)?;
-    let body = fetch::document(http, &place).await.map_err(DiscoveryFailed::Fetch)?;
+    let body = fetch::document(http, &place, settings.deadline).await.map_err(DiscoveryFailed::Fetch)?;
     read(&body, rule, is_loopback(&place))
 }
 

@@ -8,8 +8,6 @@ use zeroize::Zeroizing;
 
 use crate::FailedCheck;
 
-/// From the first byte sent to the last byte read.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 /// No document of a provider comes near it.
 const LARGEST_BODY: usize = 256 * 1024;
 
@@ -19,8 +17,8 @@ pub enum FetchFailed {
     /// No connection, or it broke.
     #[error("the provider's server cannot be reached; check the network and the provider's status page")]
     Unreachable,
-    /// It took longer than five seconds.
-    #[error("the provider's server did not answer within five seconds")]
+    /// It took longer than the deadline.
+    #[error("the provider's server did not answer in time")]
     TimedOut,
     /// It sent the request elsewhere. A provider's endpoints are where its metadata says they are.
     #[error("the provider's server answered with a redirect, which is not followed")]
@@ -51,8 +49,9 @@ impl FailedCheck for FetchFailed {
 pub(crate) async fn send(
     http: &Client,
     mut request: Request,
+    deadline: Duration,
 ) -> Result<(StatusCode, Zeroizing<Vec<u8>>), FetchFailed> {
-    *request.timeout_mut() = Some(DEADLINE);
+    *request.timeout_mut() = Some(deadline);
     let asked = request.url().clone();
     let mut response = http.execute(request).await.map_err(|error| failure(&error))?;
     let status = response.status();
@@ -64,13 +63,17 @@ pub(crate) async fn send(
 }
 
 /// Fetches a public document.
-pub(crate) async fn document(http: &Client, url: &url::Url) -> Result<Zeroizing<Vec<u8>>, FetchFailed> {
+pub(crate) async fn document(
+    http: &Client,
+    url: &url::Url,
+    deadline: Duration,
+) -> Result<Zeroizing<Vec<u8>>, FetchFailed> {
     let request = http
         .get(url.clone())
         .header(reqwest::header::ACCEPT, "application/json")
         .build()
         .map_err(|_| FetchFailed::Unreachable)?;
-    match send(http, request).await? {
+    match send(http, request, deadline).await? {
         (StatusCode::OK, body) => Ok(body),
         (status, _) => Err(FetchFailed::Status(status.as_u16())),
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::issuer::{IssuerRule, Tenants, is_tenant_id};
 use crate::FailedCheck;
-use crate::encoding::same;
+use crate::encoding::{half_hash, same};
 use crate::jwk::ProviderKeys;
 use crate::jwt::{Broken, Claims, Unverified, WrongType};
 
@@ -80,6 +80,8 @@ refusals! {
     NonceMissing = "nonce.missing", "it carries no nonce";
     /// The nonce of another login.
     Nonce = "nonce", "it belongs to another login";
+    /// It belongs to another access token than it came with.
+    AccessTokenHash = "at_hash", "it belongs to another access token";
     /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.6).
     LogoutToken = "events", "it is a logout token";
     /// No subject, or one that is too long or not printable.
@@ -120,6 +122,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) max_age: Option<Duration>,
     /// The issuer that the answer to the browser named, where it named one.
     pub(crate) answer_issuer: Option<&'a str>,
+    /// The access token that came with it.
+    pub(crate) access_token: Option<&'a Secret>,
     pub(crate) now: Timestamp,
 }
 
@@ -150,6 +154,12 @@ pub(crate) fn verify(
     let nonce = text(&claims, "nonce", IdTokenRefused::Nonce)?.ok_or(IdTokenRefused::NonceMissing)?;
     if !same(nonce, expected.nonce.expose()) {
         return Err(IdTokenRefused::Nonce);
+    }
+    // Optional in this flow, and wrong only if somebody has put two answers together (OpenID Connect Core 1.0 §3.1.3.8).
+    if let Some(hash) = text(&claims, "at_hash", IdTokenRefused::AccessTokenHash)?
+        && expected.access_token.is_none_or(|token| !same(hash, &half_hash(token)))
+    {
+        return Err(IdTokenRefused::AccessTokenHash);
     }
     let issuer = text(&claims, "iss", IdTokenRefused::Issuer)?.ok_or(IdTokenRefused::Issuer)?;
     if expected.answer_issuer.is_some_and(|answered| answered != issuer) {

@@ -25,14 +25,15 @@ pub enum IssuerRule {
 }
 
 impl IssuerRule {
-    /// The rule that follows from a configured issuer. A path segment `organizations` or `common` stands for any tenant.
+    /// The rule that follows from a configured issuer. A path segment `organizations` or `common` stands for any tenant, and
+    /// `consumers` for the one of personal accounts.
     pub fn for_configured(issuer: &str) -> Self {
         for (shared, personal) in [("/organizations/", false), ("/common/", true)] {
             if let Some((before, after)) = issuer.split_once(shared) {
                 return Self::Tenant { before: format!("{before}/"), after: format!("/{after}"), personal };
             }
         }
-        Self::Exact(issuer.to_owned())
+        Self::Exact(issuer.replacen("/consumers/", &format!("/{MICROSOFT_CONSUMERS}/"), 1))
     }
 
     /// The issuer that the provider's metadata has to name.
@@ -142,10 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn personal_accounts_come_through_common_only() {
+    fn personal_accounts_come_through_their_own_endpoint_and_the_common_one() {
         assert!(!organizations().accepts(&issuer(MICROSOFT_CONSUMERS), Some(MICROSOFT_CONSUMERS)));
         let common = IssuerRule::for_configured("https://login.microsoftonline.com/common/v2.0");
         assert!(common.accepts(&issuer(MICROSOFT_CONSUMERS), Some(MICROSOFT_CONSUMERS)));
+        let consumers = IssuerRule::for_configured("https://login.microsoftonline.com/consumers/v2.0");
+        assert_eq!(consumers.in_metadata(), issuer(MICROSOFT_CONSUMERS));
+        assert!(consumers.accepts(&issuer(MICROSOFT_CONSUMERS), Some(MICROSOFT_CONSUMERS)));
+        assert!(!consumers.accepts(&issuer(TENANT), Some(TENANT)));
     }
 
     #[test]

@@ -26,6 +26,6 @@ pub use id_token::IdTokenRefused;
 pub use issuer::{IssuerRule, MICROSOFT_CONSUMERS, Tenants};
 pub use openid::{KeysFailed, OpenIdProvider, SignInFailed};
 pub use pending::{BrowserBinding, PendingLogins};
-pub use settings::{InvalidSettings, OpenIdSettings};
+pub use settings::{DEFAULT_DEADLINE, InvalidSettings, OpenIdSettings};
 pub use token::ExchangeFailed;
 pub use transaction::{InvalidReturn, LoginStart, LoginTransaction, Purpose, ReturnTarget};

@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use reqwest::Client;
+use rollcall_domain::Timestamp;
 use rollcall_domain::identity::{Provider, Visitor};
-use rollcall_domain::{Secret, Timestamp};
 use thiserror::Error;
 use url::Url;
 
@@ -17,7 +17,7 @@ use super::fetch::{self, FetchFailed};
 use super::id_token::{self, Expected, IdTokenRefused};
 use super::issuer::IssuerRule;
 use super::settings::{InvalidSettings, OpenIdSettings};
-use super::token::{self, ExchangeFailed};
+use super::token::{self, ExchangeFailed, Tokens};
 use super::transaction::LoginTransaction;
 use crate::FailedCheck;
 use crate::jwk::ProviderKeys;
@@ -195,7 +195,7 @@ impl OpenIdProvider {
             token::exchange(&self.http, &metadata, &self.settings, code, &proof.verifier),
             self.keys(&metadata, None, now)
         );
-        let token: Secret = token?;
+        let Tokens { id_token: token, access_token } = token?;
         let keys = self.keys(&metadata, id_token::key_name(&token).as_deref(), now).await?;
         let expected = Expected {
             provider: self.settings.provider,
@@ -205,6 +205,7 @@ impl OpenIdProvider {
             nonce: &proof.nonce,
             max_age: login.max_age,
             answer_issuer,
+            access_token: access_token.as_ref(),
             now,
         };
         Ok(id_token::verify(&token, &keys, &expected)?)
@@ -219,9 +220,7 @@ impl OpenIdProvider {
     }
 
     async fn metadata(&self, now: Timestamp) -> Result<Arc<Metadata>, DiscoveryFailed> {
-        self.metadata
-            .get(now, |_| true, || discovery::fetch(&self.http, &self.settings.issuer, &self.rule))
-            .await
+        self.metadata.get(now, |_| true, || discovery::fetch(&self.http, &self.settings, &self.rule)).await
     }
 
     /// The keys, with the named one among them if the provider has it.
@@ -236,8 +235,9 @@ impl OpenIdProvider {
                 now,
                 |keys| kid.is_none_or(|kid| keys.named(kid).next().is_some()),
                 || async {
-                    let body =
-                        fetch::document(&self.http, &metadata.jwks_uri).await.map_err(KeysFailed::Fetch)?;
+                    let body = fetch::document(&self.http, &metadata.jwks_uri, self.settings.deadline)
+                        .await
+                        .map_err(KeysFailed::Fetch)?;
                     ProviderKeys::parse(&body).ok_or(KeysFailed::Form)
                 },
             )

@@ -1,5 +1,7 @@
 //! How Rollcall is registered with an OpenID provider.
 
+use core::time::Duration;
+
 use rollcall_domain::Secret;
 use rollcall_domain::identity::Provider;
 use thiserror::Error;
@@ -43,7 +45,12 @@ pub struct OpenIdSettings {
     pub callback: Url,
     /// The Microsoft tenants whose people may sign in.
     pub tenants: Tenants,
+    /// How long one request to the provider may take, from the first byte sent to the last byte read.
+    pub deadline: Duration,
 }
+
+/// A deadline that leaves room for the rest of a sign-in while the browser waits.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
 
 impl OpenIdSettings {
     /// Checks what can be checked without asking the provider.
@@ -98,6 +105,7 @@ mod tests {
             client_secret: Secret::new("secret"),
             callback: Url::parse("https://rollcall.example/callback/google").unwrap(),
             tenants: Tenants::Any,
+            deadline: DEFAULT_DEADLINE,
         }
     }
 

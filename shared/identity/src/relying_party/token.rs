@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Request, StatusCode};
 use rollcall_domain::Secret;
 use serde::Deserialize;
 use thiserror::Error;
@@ -56,6 +56,15 @@ impl FailedCheck for ExchangeFailed {
 struct Answer {
     id_token: Secret,
     token_type: String,
+    #[serde(default)]
+    access_token: Option<Secret>,
+}
+
+/// What a code was redeemed for.
+pub(crate) struct Tokens {
+    pub(crate) id_token: Secret,
+    /// Only to see that the ID token belongs to it. Nothing is asked with it, and it is dropped.
+    pub(crate) access_token: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -63,14 +72,27 @@ struct Refusal {
     error: String,
 }
 
-/// Redeems a code for an ID token. The access token beside it is dropped: nothing here needs it.
+/// Redeems a code.
 pub(crate) async fn exchange(
     http: &Client,
     metadata: &Metadata,
     settings: &OpenIdSettings,
     code: &Secret,
     verifier: &Verifier,
-) -> Result<Secret, ExchangeFailed> {
+) -> Result<Tokens, ExchangeFailed> {
+    let request = request(http, metadata, settings, code, verifier)?;
+    let (status, body) =
+        fetch::send(http, request, settings.deadline).await.map_err(ExchangeFailed::Fetch)?;
+    read(status, &body)
+}
+
+fn request(
+    http: &Client,
+    metadata: &Metadata,
+    settings: &OpenIdSettings,
+    code: &Secret,
+    verifier: &Verifier,
+) -> Result<Request, ExchangeFailed> {
     let mut form = Serializer::new(String::new());
     form.append_pair("grant_type", "authorization_code")
         .append_pair("code", code.expose())
@@ -89,9 +111,7 @@ pub(crate) async fn exchange(
             request = request.header(AUTHORIZATION, basic(&settings.client_id, &settings.client_secret)?);
         }
     }
-    let request = request.body(form.finish()).build().map_err(|_| ExchangeFailed::Form)?;
-    let (status, body) = fetch::send(http, request).await.map_err(ExchangeFailed::Fetch)?;
-    read(status, &body)
+    request.body(form.finish()).build().map_err(|_| ExchangeFailed::Form)
 }
 
 /// RFC 6749 §2.3.1: both halves are form-encoded before they are joined.
@@ -104,15 +124,14 @@ fn basic(id: &str, secret: &Secret) -> Result<HeaderValue, ExchangeFailed> {
     Ok(value)
 }
 
-fn read(status: StatusCode, body: &[u8]) -> Result<Secret, ExchangeFailed> {
+fn read(status: StatusCode, body: &[u8]) -> Result<Tokens, ExchangeFailed> {
     if status == StatusCode::OK {
         let answer: Answer = serde_json::from_slice(body).map_err(|_| ExchangeFailed::Form)?;
         let bearer = answer.token_type.eq_ignore_ascii_case("bearer");
-        return if bearer && !answer.id_token.is_empty() {
-            Ok(answer.id_token)
-        } else {
-            Err(ExchangeFailed::Form)
-        };
+        if !bearer || answer.id_token.is_empty() {
+            return Err(ExchangeFailed::Form);
+        }
+        return Ok(Tokens { id_token: answer.id_token, access_token: answer.access_token });
     }
     if !status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS {
         return Err(ExchangeFailed::Fetch(FetchFailed::Status(status.as_u16())));

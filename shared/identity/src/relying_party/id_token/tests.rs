@@ -119,6 +119,7 @@ impl Check {
             nonce: &nonce,
             max_age: self.max_age,
             answer_issuer: self.answer_issuer,
+            access_token: None,
             now: self.now,
         };
         verify(token, &self.keys, &expected)
@@ -257,6 +258,7 @@ fn every_claim_that_is_wrong_has_its_own_refusal() {
         (json!({"nonce": "another"}), R::Nonce),
         (json!({"nonce": ""}), R::Nonce),
         (json!({"nonce": ["the-nonce"]}), R::Nonce),
+        (json!({"at_hash": "of-another-one"}), R::AccessTokenHash),
         (json!({"sub": null}), R::Subject),
         (json!({"sub": ""}), R::Subject),
         (json!({"sub": 5}), R::Subject),
