@@ -18,6 +18,7 @@ pub mod listing;
 pub mod member;
 pub mod mirror;
 pub mod plan;
+pub mod run;
 mod secret;
 pub mod teams;
 mod time;

@@ -9,8 +9,8 @@ use crate::bitbucket::{
     AccountId, AccountUuid, GroupSlug, Permission, ProjectKey, ProjectUuid, RepositorySlug, RepositoryUuid,
 };
 use crate::listing::{Complete, Keyed};
-use crate::member::Role;
-use crate::{MemberId, TeamId, Timestamp};
+use crate::member::{Member, Role, State};
+use crate::{MemberId, RunId, TeamId, Timestamp};
 
 /// An account of the Bitbucket workspace, member or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,10 +94,14 @@ pub struct OwnGrants {
 pub struct MirroredMember {
     /// Which member.
     pub id: MemberId,
+    /// What to call them.
+    pub name: String,
     /// The Bitbucket account among their identities.
     pub account: Option<AccountUuid>,
     /// Whether they are active, suspended by a run, or neither.
     pub standing: MemberStanding,
+    /// The run that suspended them, where one did.
+    pub suspended_by: Option<RunId>,
     /// Whether Bitbucket lets them in.
     pub by_bitbucket: bool,
     /// The end of what an invite gave: `None` no invite, `Some(None)` no end.
@@ -106,6 +110,39 @@ pub struct MirroredMember {
     pub role: Role,
     /// The row's version, so that a newer row is never overwritten.
     pub version: u64,
+}
+
+impl From<&Member> for MirroredMember {
+    fn from(member: &Member) -> Self {
+        let (standing, suspended_by) = match member.state {
+            State::Active => (MemberStanding::Active, None),
+            State::Suspended { run, .. } => (MemberStanding::Suspended, run),
+            State::Disabled { .. } => (MemberStanding::Disabled, None),
+        };
+        Self {
+            id: member.id,
+            name: member.display_name.clone(),
+            account: member.account(),
+            standing,
+            suspended_by,
+            by_bitbucket: member.by_bitbucket,
+            by_invite: member.by_invite.as_ref().map(|invite| invite.until),
+            role: member.role,
+            version: member.version,
+        }
+    }
+}
+
+impl MirroredMember {
+    /// Whether an invite lets them in, whatever Bitbucket says.
+    pub fn has_valid_invite(&self, now: Timestamp) -> bool {
+        self.by_invite.is_some_and(|end| end.is_none_or(|end| !end.has_passed(now)))
+    }
+
+    /// Whether the sync may shut them out: they are let in, and by nothing but Bitbucket.
+    pub fn stands_on_bitbucket(&self, now: Timestamp) -> bool {
+        self.standing == MemberStanding::Active && self.by_bitbucket && !self.has_valid_invite(now)
+    }
 }
 
 /// A member's state, as far as the sync may act on it.

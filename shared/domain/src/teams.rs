@@ -20,6 +20,18 @@ pub struct KnownTeam<'a> {
     pub people: BTreeSet<AccountUuid>,
 }
 
+/// A group with those of its people that the mirror has or is about to have.
+///
+/// A group's listing also names bots and accounts that have left. They are never in a team, so they must not count when a group is
+/// compared with one.
+#[derive(Debug, Clone)]
+pub struct SeenTeam<'a> {
+    /// The group.
+    pub group: &'a SeenGroup,
+    /// Who of it counts.
+    pub people: BTreeSet<AccountUuid>,
+}
+
 /// Which team each group is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Followed {
@@ -38,10 +50,14 @@ impl Followed {
 
 /// Finds the team of every group.
 ///
-/// In this order, each team and group being used once:
-/// 1. same slug, and not plainly another group: that is, the same name, or somebody in common, or one of the two empty;
-/// 2. same name, if that is one group and one team;
-/// 3. the same people, two or more of them, if that is one group and one team.
+/// A group is a known team where two of three agree: its slug, its name, and its people. In this order, each team and each group
+/// being used once:
+/// 1. same slug and same name;
+/// 2. same slug and alike in people;
+/// 3. same name and alike in people, if that is one group and one team;
+/// 4. exactly the same people, two or more of them, if that is one group and one team.
+///
+/// Alike means that half or more of all who are in either are in both, or that both are empty. Whatever is left is a new team.
 ///
 /// `all` are all teams the mirror ever had, those removed included: they decide the id of a new one, so that the same group gets
 /// the same id however often a run is repeated.
@@ -49,60 +65,84 @@ pub fn follow(
     workspace: WorkspaceId,
     known: &[KnownTeam<'_>],
     all: &BTreeMap<TeamId, Team>,
-    groups: &[&SeenGroup],
+    groups: &[SeenTeam<'_>],
 ) -> Followed {
     let mut followed = Followed::default();
     let mut teams: Vec<&KnownTeam<'_>> = known.iter().collect();
-    let mut left: Vec<&SeenGroup> = Vec::new();
+    teams.sort_by_key(|known| known.team.id);
+    let mut left: Vec<&SeenTeam<'_>> = groups.iter().collect();
+    left.sort_by_key(|seen| &seen.group.slug);
 
-    for group in groups {
-        let same_slug =
-            teams.iter().position(|known| known.team.slug == group.slug && !is_another(known, group));
-        match same_slug {
-            Some(at) => {
-                let team = teams.swap_remove(at);
-                followed.known.insert(group.slug.clone(), team.team.id);
-            }
-            None => left.push(group),
-        }
-    }
-    left = pair_once(&mut followed, &mut teams, &left, |known, group| known.team.name == group.name);
-    left = pair_once(&mut followed, &mut teams, &left, |known, group| {
-        known.people.len() >= 2
-            && known.people.len() == group.members.len()
-            && known.people.iter().all(|p| group.members.contains_key(p))
+    left = by_slug(&mut followed, &mut teams, left, |known, seen| known.team.name == seen.group.name);
+    left = by_slug(&mut followed, &mut teams, left, |known, seen| alike(&known.people, &seen.people));
+    left = one_to_one(&mut followed, &mut teams, &left, |known, seen| {
+        known.team.name == seen.group.name && alike(&known.people, &seen.people)
     });
-    for group in left {
-        followed.new.insert(group.slug.clone(), new_id(workspace, all, &group.slug));
+    left = one_to_one(&mut followed, &mut teams, &left, |known, seen| {
+        known.people.len() >= 2 && known.people == seen.people
+    });
+    for seen in left {
+        let slug = &seen.group.slug;
+        followed.new.insert(slug.clone(), new_id(workspace, all, slug));
     }
     followed
 }
 
-/// Whether a group with a team's slug is plainly another one: another name, and nobody in common where both have somebody.
-fn is_another(known: &KnownTeam<'_>, group: &SeenGroup) -> bool {
-    known.team.name != group.name
-        && !known.people.is_empty()
-        && !group.members.is_empty()
-        && !known.people.iter().any(|person| group.members.contains_key(person))
+/// Whether half or more of all who are in either are in both, or nobody is in either.
+fn alike(one: &BTreeSet<AccountUuid>, other: &BTreeSet<AccountUuid>) -> bool {
+    let both = one.intersection(other).count();
+    both * 2 >= one.len() + other.len() - both
+}
+
+/// Pairs groups with teams of the same slug. Two teams can have one slug while the removal of the older one is held back: then
+/// the one with more people in common is meant, and where that does not tell, the first.
+fn by_slug<'g, 'a>(
+    followed: &mut Followed,
+    teams: &mut Vec<&KnownTeam<'_>>,
+    groups: Vec<&'g SeenTeam<'a>>,
+    agree: impl Fn(&KnownTeam<'_>, &SeenTeam<'_>) -> bool,
+) -> Vec<&'g SeenTeam<'a>> {
+    let mut of_slug: BTreeMap<&GroupSlug, Vec<&KnownTeam<'_>>> = BTreeMap::new();
+    for known in teams.iter() {
+        of_slug.entry(&known.team.slug).or_default().push(known);
+    }
+    let mut paired = BTreeSet::new();
+    let mut left = Vec::new();
+    for seen in groups {
+        let candidates = of_slug.get(&seen.group.slug).into_iter().flatten();
+        let best = candidates.filter(|known| agree(known, seen)).min_by_key(|known| {
+            let in_common = known.people.intersection(&seen.people).count();
+            (core::cmp::Reverse(in_common), known.team.id)
+        });
+        match best {
+            Some(known) => {
+                followed.known.insert(seen.group.slug.clone(), known.team.id);
+                paired.insert(known.team.id);
+            }
+            None => left.push(seen),
+        }
+    }
+    teams.retain(|known| !paired.contains(&known.team.id));
+    left
 }
 
 /// Pairs groups with teams where the evidence points from one group to one team and back.
-fn pair_once<'g>(
+fn one_to_one<'g, 'a>(
     followed: &mut Followed,
     teams: &mut Vec<&KnownTeam<'_>>,
-    groups: &[&'g SeenGroup],
-    matches: impl Fn(&KnownTeam<'_>, &SeenGroup) -> bool,
-) -> Vec<&'g SeenGroup> {
+    groups: &[&'g SeenTeam<'a>],
+    agree: impl Fn(&KnownTeam<'_>, &SeenTeam<'_>) -> bool,
+) -> Vec<&'g SeenTeam<'a>> {
     let mut left = Vec::new();
-    let mut paired = Vec::new();
-    for group in groups {
-        let mut candidates = teams.iter().filter(|known| matches(known, group));
+    let mut paired = BTreeSet::new();
+    for seen in groups {
+        let mut candidates = teams.iter().filter(|known| agree(known, seen));
         match (candidates.next(), candidates.next()) {
-            (Some(known), None) if groups.iter().filter(|other| matches(known, other)).count() == 1 => {
-                followed.known.insert(group.slug.clone(), known.team.id);
-                paired.push(known.team.id);
+            (Some(known), None) if groups.iter().filter(|other| agree(known, other)).count() == 1 => {
+                followed.known.insert(seen.group.slug.clone(), known.team.id);
+                paired.insert(known.team.id);
             }
-            _ => left.push(*group),
+            _ => left.push(*seen),
         }
     }
     teams.retain(|known| !paired.contains(&known.team.id));
@@ -149,7 +189,11 @@ mod tests {
         let all = known.iter().map(|(team, _)| (team.id, (*team).clone())).collect();
         let known: Vec<_> =
             known.iter().map(|(team, members)| KnownTeam { team, people: people(members) }).collect();
-        follow(workspace, &known, &all, &groups.iter().collect::<Vec<_>>())
+        let groups: Vec<_> = groups
+            .iter()
+            .map(|group| SeenTeam { group, people: group.members.keys().copied().collect() })
+            .collect();
+        follow(workspace, &known, &all, &groups)
     }
 
     #[test]
@@ -171,6 +215,44 @@ mod tests {
         let followed = ask(&[(&dev, &[1, 2])], &[group("dev", "Auditors", &[7, 8])]);
         assert!(followed.known.is_empty());
         assert_ne!(followed.team(&"dev".parse().unwrap()), Some(dev.id));
+    }
+
+    #[test]
+    fn a_slug_taken_over_is_not_a_rename_because_one_admin_is_in_both_or_because_one_is_empty() {
+        let dev = team(1, "dev", "Developers");
+        let everybody: &[u128] = &[1, 2, 3, 4, 5, 6];
+        for (before, after) in [(everybody, &[1_u128, 8][..]), (everybody, &[]), (&[], everybody)] {
+            let followed = ask(&[(&dev, before)], &[group("dev", "Auditors", after)]);
+            assert!(followed.known.is_empty(), "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_group_is_followed_through_its_rename() {
+        let dev = team(1, "dev", "Developers");
+        let followed = ask(&[(&dev, &[])], &[group("dev", "Engineers", &[])]);
+        assert_eq!(followed.team(&"dev".parse().unwrap()), Some(dev.id));
+    }
+
+    #[test]
+    fn while_an_older_team_of_the_same_slug_waits_for_its_removal_the_newer_one_is_followed() {
+        let (old, new) = (team(1, "dev", "Developers"), team(2, "dev", "Auditors"));
+        let known: &[(&Team, &[u128])] = &[(&old, &[1, 2]), (&new, &[7, 8])];
+        for later in [group("dev", "Auditors", &[7, 8, 9]), group("dev", "Audit", &[7, 8])] {
+            let followed = ask(known, std::slice::from_ref(&later));
+            assert_eq!(followed.team(&later.slug), Some(new.id), "{later:?}");
+        }
+    }
+
+    #[test]
+    fn neither_the_order_of_the_listing_nor_that_of_the_teams_matters() {
+        let (a, b, c) = (team(1, "a", "A"), team(2, "b", "B"), team(3, "a", "A"));
+        let mut known: Vec<(&Team, &[u128])> = vec![(&a, &[1, 2]), (&b, &[3, 4]), (&c, &[1, 2])];
+        let mut groups = vec![group("a", "A", &[1, 2]), group("c", "B", &[3, 4]), group("d", "D", &[9])];
+        let one = ask(&known, &groups);
+        known.reverse();
+        groups.reverse();
+        assert_eq!(ask(&known, &groups), one);
     }
 
     #[test]

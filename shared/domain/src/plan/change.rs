@@ -21,6 +21,8 @@ pub enum Removal {
     TeamMembers,
     /// Teams gone.
     Teams,
+    /// Projects gone.
+    Projects,
     /// Repositories gone.
     Repositories,
     /// Responsibilities gone.
@@ -29,11 +31,12 @@ pub enum Removal {
 
 impl Removal {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Members,
         Self::People,
         Self::TeamMembers,
         Self::Teams,
+        Self::Projects,
         Self::Repositories,
         Self::Responsibilities,
     ];
@@ -45,9 +48,16 @@ impl Removal {
             Self::People => "people",
             Self::TeamMembers => "team members",
             Self::Teams => "teams",
+            Self::Projects => "projects",
             Self::Repositories => "repositories",
             Self::Responsibilities => "responsibilities",
         }
+    }
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -181,6 +191,7 @@ impl Change {
             Self::RemovePerson { .. } => Some(Removal::People),
             Self::RemoveTeam { .. } => Some(Removal::Teams),
             Self::RemoveTeamMember { .. } => Some(Removal::TeamMembers),
+            Self::SetProject { after, .. } if after.removed => Some(Removal::Projects),
             Self::RemoveRepository { .. } => Some(Removal::Repositories),
             Self::SetResponsibility { after: None, .. } => Some(Removal::Responsibilities),
             _ => None,

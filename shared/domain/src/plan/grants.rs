@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use thiserror::Error;
+
 use super::{Change, Kept, Lane, Plan};
 use crate::access::{AccessMap, Coverage, Grants, RepositoryAccess};
-use crate::bitbucket::{AccountUuid, GroupSlug, Permission, RepositoryUuid};
+use crate::bitbucket::{AccountUuid, GroupSlug, Permission, ProjectUuid, RepositoryUuid};
 use crate::connection::{OffboardOn, Policy, Settings};
 use crate::member::SuspensionReason;
-use crate::mirror::{GrantsSnapshot, MemberStanding, Mirror, MirroredMember, OwnGrants, Repository};
+use crate::mirror::{GrantsSnapshot, MemberStanding, Mirror, MirroredMember, OwnGrants, Repository, Team};
 use crate::{MemberId, TeamId, Timestamp};
 
 /// Plans the grants lane.
@@ -15,19 +17,17 @@ pub fn plan(mirror: &Mirror, snapshot: &GrantsSnapshot, settings: &Settings, now
     let teams = SlugTable::new(mirror);
     let mut kept = Vec::new();
     let mut changes = Vec::new();
-    let read: BTreeSet<&RepositoryUuid> = snapshot.groups.keys().chain(snapshot.users.keys()).collect();
-    for uuid in read {
+    let just_read: BTreeSet<RepositoryUuid> =
+        snapshot.groups.keys().chain(snapshot.users.keys()).copied().collect();
+    for uuid in &just_read {
         let Some(repository) = mirror.repositories.get(uuid).filter(|repository| !repository.removed) else {
             continue;
         };
         let groups = match snapshot.groups.get(uuid).map(|groups| teams.translate_groups(groups)) {
             Some(Ok(groups)) => Some(groups),
-            Some(Err(slug)) => {
-                let why = format!(
-                    "it grants something to group {slug}, which no team is known for yet; its grants stay as they are"
-                );
-                kept.push(Kept::new(format!("repository {}", repository.slug), why));
-                continue;
+            Some(Err(unknown)) => {
+                kept.push(Kept::new(format!("repository {}", repository.slug), unknown.to_string()));
+                repository.own.groups.clone()
             }
             None => repository.own.groups.clone(),
         };
@@ -44,50 +44,91 @@ pub fn plan(mirror: &Mirror, snapshot: &GrantsSnapshot, settings: &Settings, now
     let mut then = mirror.clone();
     changes.iter().for_each(|change| change.apply(&mut then));
     changes.extend(responsibilities(&then));
-    changes.extend(lost_access(&then, settings, now));
+    changes.extend(lost_access(&then, &just_read, settings, now));
     Plan { lane: Lane::Grants, changes, kept }
 }
 
-/// The teams by the slugs that grants know groups by.
-pub(super) struct SlugTable<'a>(BTreeMap<&'a GroupSlug, TeamId>);
+/// Why a group that something is granted to is not known as a team.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum UnknownGroup {
+    #[error("it grants something to group {0}, which no team is known for yet; its grants stay as they are")]
+    NoTeam(GroupSlug),
+    #[error(
+        "it grants something to group {0}, whose name an older team still has, because its removal is held back; \
+         its grants stay as they are"
+    )]
+    SeveralTeams(GroupSlug),
+}
+
+/// The teams by the slugs that grants know groups by. `None` where two teams have one slug, while the older one's removal is held
+/// back: nothing is guessed then.
+pub(super) struct SlugTable<'a>(BTreeMap<&'a GroupSlug, Option<TeamId>>);
 
 impl<'a> SlugTable<'a> {
     pub(super) fn new(mirror: &'a Mirror) -> Self {
-        Self(mirror.teams.values().filter(|team| !team.removed).map(|team| (&team.slug, team.id)).collect())
+        let mut table = BTreeMap::new();
+        for team in mirror.teams.values().filter(|team| !team.removed) {
+            table.entry(&team.slug).and_modify(|only| *only = None).or_insert(Some(team.id));
+        }
+        Self(table)
     }
 
-    pub(super) fn translate(&self, grants: &Grants<GroupSlug>) -> Result<Grants<TeamId>, GroupSlug> {
+    pub(super) fn translate(&self, grants: &Grants<GroupSlug>) -> Result<Grants<TeamId>, UnknownGroup> {
         Ok(Grants { groups: self.translate_groups(&grants.groups)?, users: grants.users.clone() })
     }
 
     fn translate_groups(
         &self,
         groups: &BTreeMap<GroupSlug, Permission>,
-    ) -> Result<BTreeMap<TeamId, Permission>, GroupSlug> {
-        groups
-            .iter()
-            .map(|(slug, level)| self.0.get(slug).map(|team| (*team, *level)).ok_or_else(|| slug.clone()))
-            .collect()
+    ) -> Result<BTreeMap<TeamId, Permission>, UnknownGroup> {
+        let team = |slug: &GroupSlug| match self.0.get(slug) {
+            Some(Some(team)) => Ok(*team),
+            Some(None) => Err(UnknownGroup::SeveralTeams(slug.clone())),
+            None => Err(UnknownGroup::NoTeam(slug.clone())),
+        };
+        groups.iter().map(|(slug, level)| Ok((team(slug)?, *level))).collect()
     }
 }
+
+static NO_GROUPS: BTreeMap<TeamId, Permission> = BTreeMap::new();
 
 /// The access that the mirror knows of.
 pub fn access_map(mirror: &Mirror) -> AccessMap<TeamId> {
     let people = || mirror.people.values().filter(|person| !person.left);
-    let projects = mirror.projects.values().filter(|project| !project.removed);
     let project_known = |repository: &Repository| {
         mirror.projects.get(&repository.project).is_some_and(|p| p.grants.is_some())
     };
+    // Where every team reads by the project, a repository's own grants to groups add nothing and are never read.
+    let teams = || mirror.teams.values().filter(|team| !team.removed);
+    let by_project: BTreeSet<ProjectUuid> = mirror
+        .projects
+        .values()
+        .filter(|project| {
+            let reads = |team: &Team| {
+                project.grants.as_ref().is_some_and(|grants| grants.groups.contains_key(&team.id))
+            };
+            teams().all(reads)
+        })
+        .map(|project| project.uuid)
+        .collect();
     AccessMap::new(
         people().filter(|person| person.owner).map(|person| person.uuid),
         people().flat_map(|person| person.teams.iter().map(|team| (*team, person.uuid))),
-        &projects.filter_map(|project| project.grants.clone().map(|grants| (project.uuid, grants))).collect(),
+        &mirror
+            .projects
+            .values()
+            .filter_map(|project| project.grants.clone().map(|grants| (project.uuid, grants)))
+            .collect(),
         mirror.repositories.values().filter(|repository| !repository.removed).map(|repository| {
             RepositoryAccess {
                 uuid: repository.uuid,
                 project: repository.project,
                 private: repository.private,
-                groups: repository.own.groups.as_ref(),
+                groups: repository
+                    .own
+                    .groups
+                    .as_ref()
+                    .or_else(|| by_project.contains(&repository.project).then_some(&NO_GROUPS)),
                 // Where the project's grants are not known, the repository is not fully read either.
                 users: repository.own.users.as_ref().filter(|_| project_known(repository)),
             }
@@ -97,7 +138,8 @@ pub fn access_map(mirror: &Mirror) -> AccessMap<TeamId> {
 
 /// Every responsibility that the mirror's grants make, against those it has: what has to change.
 ///
-/// Repositories whose project's grants are not known keep what they have.
+/// Nothing is lowered or ended where it is not known: repositories whose project's grants are not known keep what they have, and
+/// where a repository's own grants have not been read, they may be what a responsibility stands on.
 pub fn responsibilities(mirror: &Mirror) -> Vec<Change> {
     let is_team = |team: &TeamId| mirror.teams.get(team).is_some_and(|team| !team.removed);
     let mut wanted: BTreeMap<(TeamId, RepositoryUuid), Permission> = BTreeMap::new();
@@ -105,13 +147,11 @@ pub fn responsibilities(mirror: &Mirror) -> Vec<Change> {
     for repository in mirror.repositories.values().filter(|repository| !repository.removed) {
         let project = mirror.projects.get(&repository.project).and_then(|project| project.grants.as_ref());
         let Some(project) = project else { continue };
-        judged.insert(repository.uuid);
-        for (team, level) in project
-            .groups
-            .iter()
-            .chain(repository.own.groups.iter().flatten())
-            .filter(|(team, _)| is_team(team))
-        {
+        if repository.own.groups.is_some() {
+            judged.insert(repository.uuid);
+        }
+        let own = repository.own.groups.iter().flatten();
+        for (team, level) in project.groups.iter().chain(own).filter(|(team, _)| is_team(team)) {
             wanted
                 .entry((*team, repository.uuid))
                 .and_modify(|had| *had = (*had).max(*level))
@@ -125,7 +165,8 @@ pub fn responsibilities(mirror: &Mirror) -> Vec<Change> {
     };
     let appeared = wanted.iter().filter_map(|(key, level)| {
         let before = mirror.responsibilities.get(key).copied();
-        (before != Some(*level)).then(|| set(*key, before, Some(*level), false))
+        let stays = before == Some(*level) || (before > Some(*level) && !judged.contains(&key.1));
+        (!stays).then(|| set(*key, before, Some(*level), false))
     });
     let vanished = mirror.responsibilities.iter().filter(|(key, _)| !wanted.contains_key(key)).filter_map(
         |(key, before)| {
@@ -149,31 +190,44 @@ pub fn coverages(mirror: &Mirror) -> BTreeMap<MemberId, Coverage> {
 }
 
 /// Who no longer has the access that the policy asks for, where the connection offboards on that. Unknown is not lost.
-pub fn lost_access(mirror: &Mirror, settings: &Settings, now: Timestamp) -> Vec<Change> {
+///
+/// Somebody is shut out only for a repository whose grants were `just_read`: what was read longer ago may have changed.
+pub fn lost_access(
+    mirror: &Mirror,
+    just_read: &BTreeSet<RepositoryUuid>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Vec<Change> {
     if settings.offboard_on != OffboardOn::LostAccess || settings.policy == Policy::WorkspaceMember {
         return Vec::new();
     }
-    let judged = |member: &&MirroredMember| {
-        let invited = member.by_invite.is_some_and(|end| end.is_none_or(|end| !end.has_passed(now)));
-        member.standing == MemberStanding::Active
-            && member.by_bitbucket
-            && !invited
-            && member.account.is_none_or(|account| !settings.ignored.contains(&account))
-    };
-    let coverages = coverages(mirror);
-    mirror
+    let judged: Vec<(&MirroredMember, AccountUuid)> = mirror
         .members
         .values()
-        .filter(judged)
-        .filter(|member| {
-            let Some(coverage) = coverages.get(&member.id) else { return false };
-            let has =
-                if settings.policy == Policy::AllRepositories { coverage.all() } else { coverage.any() };
-            has == Some(false)
-        })
-        .map(|member| Change::SuspendMember {
+        .filter(|member| member.stands_on_bitbucket(now))
+        .filter_map(|member| member.account.map(|account| (member, account)))
+        .filter(|(_, account)| !settings.ignored.contains(account))
+        .filter(|(_, account)| mirror.people.get(account).is_some_and(|person| !person.left))
+        .collect();
+    if judged.is_empty() {
+        return Vec::new();
+    }
+    let access = access_map(mirror);
+    let lost = |account: AccountUuid| {
+        let coverage = access.coverage(account);
+        let has = match settings.policy {
+            Policy::AllRepositories => coverage.all(),
+            Policy::AnyRepository => coverage.any(),
+            Policy::WorkspaceMember => Some(true),
+        };
+        has == Some(false) && !coverage.missing.is_disjoint(just_read)
+    };
+    judged
+        .into_iter()
+        .filter(|(_, account)| lost(*account))
+        .map(|(member, account)| Change::SuspendMember {
             member: member.id,
-            account: member.account,
+            account: Some(account),
             reason: SuspensionReason::LostAccess,
         })
         .collect()
@@ -188,9 +242,11 @@ pub struct ToRead {
     pub groups: bool,
     /// What it grants to accounts: it is private, and some member cannot read it by the project.
     pub users: bool,
+    /// Whether some of that has never been read.
+    pub unread: bool,
 }
 
-/// The repositories whose own grants can matter, those never read first, then by UUID.
+/// The repositories whose own grants can matter, by UUID.
 ///
 /// `groups_known`: whether the groups' grants are known from elsewhere (one call that lists them all).
 pub fn to_read(mirror: &Mirror, groups_known: bool) -> Vec<ToRead> {
@@ -215,22 +271,11 @@ pub fn to_read(mirror: &Mirror, groups_known: bool) -> Vec<ToRead> {
         });
         by_project.insert(project.uuid, decided.unwrap_or((true, true)));
     }
-    let mut order: Vec<(bool, ToRead)> = mirror
-        .repositories
-        .values()
-        .filter(|repository| !repository.removed)
-        .filter_map(|repository| {
-            let (groups, users) = by_project.get(&repository.project).copied().unwrap_or((true, true));
-            let to_read = ToRead {
-                repository: repository.uuid,
-                groups: groups && !groups_known,
-                users: users && repository.private,
-            };
-            let never = (to_read.groups && repository.own.groups.is_none())
-                || (to_read.users && repository.own.users.is_none());
-            (to_read.groups || to_read.users).then_some((!never, to_read))
-        })
-        .collect();
-    order.sort_by_key(|(read_before, to_read)| (*read_before, to_read.repository));
-    order.into_iter().map(|(_, to_read)| to_read).collect()
+    let to_read = mirror.repositories.values().filter(|repository| !repository.removed).map(|repository| {
+        let (groups, users) = by_project.get(&repository.project).copied().unwrap_or((true, true));
+        let (groups, users) = (groups && !groups_known, users && repository.private);
+        let unread = (groups && repository.own.groups.is_none()) || (users && repository.own.users.is_none());
+        ToRead { repository: repository.uuid, groups, users, unread }
+    });
+    to_read.filter(|to_read| to_read.groups || to_read.users).collect()
 }

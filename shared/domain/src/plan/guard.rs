@@ -1,15 +1,20 @@
-//! The guard: how much a run may remove by itself.
+//! The guard: how much may be removed without anybody having looked at it.
 
-use std::collections::BTreeMap;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Plan, Removal};
-use crate::MemberId;
-use crate::member::Role;
-use crate::mirror::{MemberStanding, Mirror};
+use crate::member::{Role, SuspensionReason};
+use crate::mirror::{Mirror, MirroredMember};
+use crate::{MemberId, Timestamp};
 
-/// How many removals of a kind a run may make by itself: at most the larger of a number and a share of what there is.
+/// For how long removals count towards the caps. Runs follow one another within minutes, so that a cap for each run alone would
+/// let a quarter go again and again.
+pub const WINDOW: Duration = Duration::from_hours(24);
+
+/// How many removals of a kind may be made within [`WINDOW`]: at most the larger of a number and a share of what there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Caps {
@@ -32,6 +37,24 @@ impl Caps {
     }
 }
 
+/// The removals made within the last [`WINDOW`] that nobody approved.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Recent(Vec<(Timestamp, Removal, usize)>);
+
+impl Recent {
+    /// Notes what a run removed by itself, and forgets what is too long ago.
+    pub fn note(&mut self, plan: &Plan, now: Timestamp) {
+        self.0.retain(|(at, ..)| now.since(*at) < WINDOW);
+        self.0.extend(counted(plan).into_iter().filter(|(_, n)| *n > 0).map(|(kind, n)| (now, kind, n)));
+    }
+
+    fn of(&self, kind: Removal, now: Timestamp) -> usize {
+        let within = self.0.iter().filter(|(at, of, _)| *of == kind && now.since(*at) < WINDOW);
+        within.map(|(.., n)| n).sum()
+    }
+}
+
 /// Why removals are held back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
@@ -42,9 +65,11 @@ pub enum Held {
         kind: Removal,
         /// How many the plan removes.
         removals: usize,
+        /// How many were removed within the last day without approval.
+        recent: usize,
         /// How many there are.
         present: usize,
-        /// How many may go without approval.
+        /// How many may go within a day without approval.
         allowed: usize,
     },
     /// All there are of a kind.
@@ -54,28 +79,37 @@ pub enum Held {
         /// How many.
         removals: usize,
     },
-    /// No active admin would be left.
+    /// No admin would be left who is let in.
     LastAdmin {
         /// Who.
         member: MemberId,
     },
     /// Removals are turned off for the connection.
     TurnedOff,
+    /// An admin has undone a run: what is removed after that, they want to see first.
+    Undone,
 }
 
 impl core::fmt::Display for Held {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::OverCap { kind, removals, present, allowed } => {
+            Self::OverCap { kind, removals, recent: 0, present, allowed } => {
                 write!(
                     f,
-                    "{removals} of {present} {} would be removed, and at most {allowed} may go without approval",
-                    kind.as_str()
+                    "{removals} of {present} {kind} would be removed, and at most {allowed} may go without approval"
                 )
             }
-            Self::All { kind, removals } => write!(f, "all {removals} {} would be removed", kind.as_str()),
-            Self::LastAdmin { member } => write!(f, "{member} is the last active admin"),
+            Self::OverCap { kind, removals, recent, present, allowed } => {
+                write!(
+                    f,
+                    "{removals} of {present} {kind} would be removed after {recent} within the last day, and at most \
+                     {allowed} may go in a day without approval"
+                )
+            }
+            Self::All { kind, removals } => write!(f, "all {removals} {kind} would be removed"),
+            Self::LastAdmin { member } => write!(f, "{member} is the last admin who is let in"),
             Self::TurnedOff => write!(f, "removals are turned off for this connection"),
+            Self::Undone => write!(f, "a run was undone; what is removed after that waits for approval"),
         }
     }
 }
@@ -89,66 +123,107 @@ pub enum Verdict {
     Hold(Vec<Held>),
 }
 
+/// What the guard goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits<'a> {
+    /// How much may go.
+    pub caps: Caps,
+    /// Whether nothing may.
+    pub removals_off: bool,
+    /// What went within the last day.
+    pub recent: &'a Recent,
+    /// Whether a run was undone and nothing has been approved since.
+    pub undone: bool,
+    /// The present time.
+    pub now: Timestamp,
+}
+
 /// Judges a plan's removals against what the mirror has.
-pub fn judge(mirror: &Mirror, plan: &Plan, caps: Caps, removals_off: bool) -> Verdict {
-    let mut counted: BTreeMap<Removal, usize> = BTreeMap::new();
-    let removals = plan.changes.iter().filter_map(|change| change.removal().map(|kind| (kind, change)));
-    let mut any = false;
-    for (kind, change) in removals {
-        any = true;
-        *counted.entry(kind).or_default() += usize::from(change.counts());
+pub fn judge(mirror: &Mirror, plan: &Plan, limits: &Limits<'_>) -> Verdict {
+    let counted = counted(plan);
+    if counted.is_empty() {
+        return Verdict::Free;
     }
     let mut held = Vec::new();
-    if any && removals_off {
+    if limits.removals_off {
         held.push(Held::TurnedOff);
     }
-    for (kind, removals) in counted {
-        let present = present(mirror, kind);
-        let allowed = caps.allowed(present);
-        if removals > allowed {
-            held.push(Held::OverCap { kind, removals, present, allowed });
-        } else if removals > 0 && removals >= present {
+    if limits.undone {
+        held.push(Held::Undone);
+    }
+    for (kind, removals) in counted.into_iter().filter(|(_, removals)| *removals > 0) {
+        let present = present(mirror, kind, limits.now);
+        let recent = limits.recent.of(kind, limits.now);
+        let allowed = limits.caps.allowed(present.saturating_add(recent));
+        if removals.saturating_add(recent) > allowed {
+            held.push(Held::OverCap { kind, removals, recent, present, allowed });
+        } else if removals >= present {
             held.push(Held::All { kind, removals });
         }
     }
-    held.extend(last_admin(mirror, plan));
+    held.extend(last_admin(mirror, plan, limits.now).map(|member| Held::LastAdmin { member }));
     if held.is_empty() { Verdict::Free } else { Verdict::Hold(held) }
 }
 
-fn present(mirror: &Mirror, kind: Removal) -> usize {
+/// The admin without whom there would be none who is let in, if the plan shuts out the last one.
+fn last_admin(mirror: &Mirror, plan: &Plan, now: Timestamp) -> Option<MemberId> {
+    let is_admin = |member: &MirroredMember| {
+        member.role == Role::Admin && (member.stands_on_bitbucket(now) || is_invited(member, now))
+    };
+    let suspended: BTreeSet<MemberId> = plan
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::SuspendMember { member, .. } => Some(*member),
+            _ => None,
+        })
+        .collect();
+    let mut admins = mirror.members.values().filter(|member| is_admin(member)).peekable();
+    admins.peek()?;
+    if admins.any(|admin| !suspended.contains(&admin.id)) {
+        return None;
+    }
+    plan.changes.iter().find_map(|change| match change {
+        Change::SuspendMember {
+            reason: SuspensionReason::InviteEnded | SuspensionReason::GrantRevoked,
+            ..
+        } => None,
+        Change::SuspendMember { member, .. } => {
+            mirror.members.get(member).filter(|m| is_admin(m)).map(|m| m.id)
+        }
+        _ => None,
+    })
+}
+
+fn is_invited(member: &MirroredMember, now: Timestamp) -> bool {
+    member.standing == crate::mirror::MemberStanding::Active && member.has_valid_invite(now)
+}
+
+/// The removals of each kind. Kinds of which only such go that follow from other removals have a zero.
+fn counted(plan: &Plan) -> BTreeMap<Removal, usize> {
+    let mut counted = BTreeMap::new();
+    for change in &plan.changes {
+        if let Some(kind) = change.removal() {
+            *counted.entry(kind).or_default() += usize::from(change.counts());
+        }
+    }
+    counted
+}
+
+/// How many there are of a kind. Of the members, those whom the sync may shut out: others must not make room for their removal.
+fn present(mirror: &Mirror, kind: Removal, now: Timestamp) -> usize {
     let people = || mirror.people.values().filter(|person| !person.left);
     match kind {
-        Removal::Members => {
-            mirror.members.values().filter(|member| member.standing == MemberStanding::Active).count()
-        }
+        Removal::Members => mirror.members.values().filter(|member| member.stands_on_bitbucket(now)).count(),
         Removal::People => people().count(),
         Removal::TeamMembers => people().map(|person| person.teams.len()).sum(),
         Removal::Teams => mirror.teams.values().filter(|team| !team.removed).count(),
+        Removal::Projects => mirror.projects.values().filter(|project| !project.removed).count(),
         Removal::Repositories => {
             mirror.repositories.values().filter(|repository| !repository.removed).count()
         }
         Removal::Responsibilities => mirror.responsibilities.len(),
     }
-}
-
-/// The admin without whom there would be none, if the plan suspends the last one.
-fn last_admin(mirror: &Mirror, plan: &Plan) -> Option<Held> {
-    let is_admin = |id: &MemberId| {
-        mirror
-            .members
-            .get(id)
-            .is_some_and(|member| member.role == Role::Admin && member.standing == MemberStanding::Active)
-    };
-    let suspended: Vec<MemberId> = plan
-        .changes
-        .iter()
-        .filter_map(|change| match change {
-            Change::SuspendMember { member, .. } if is_admin(member) => Some(*member),
-            _ => None,
-        })
-        .collect();
-    let admins = mirror.members.keys().filter(|id| is_admin(id)).count();
-    suspended.last().filter(|_| suspended.len() == admins).map(|member| Held::LastAdmin { member: *member })
 }
 
 #[cfg(test)]

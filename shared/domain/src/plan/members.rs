@@ -3,20 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grants::access_map;
+use super::team::{TeamChanges, plan_teams};
 use super::{Change, Kept, Lane, Plan};
-use crate::bitbucket::{AccountUuid, RepositoryUuid};
+use crate::bitbucket::AccountUuid;
 use crate::connection::{Policy, Settings};
 use crate::member::SuspensionReason;
-use crate::mirror::{MemberStanding, MembersSnapshot, Mirror, Person, Read, SeenGroup, SeenPerson, Team};
-use crate::teams::{KnownTeam, follow};
+use crate::mirror::{MemberStanding, MembersSnapshot, Mirror, MirroredMember, Person, Read, SeenPerson};
 use crate::{TeamId, Timestamp, WorkspaceId};
-
-/// Sorts before every repository.
-const FIRST_REPOSITORY: RepositoryUuid = RepositoryUuid::new(uuid::Uuid::nil());
 
 /// Plans the members lane.
 ///
-/// The order is: who is shut out, first; then what appeared or changed; then what is gone.
+/// The order is: who is shut out, first; then what appeared or changed; then who is let in again; then what is gone.
 pub fn plan(
     workspace: WorkspaceId,
     mirror: &Mirror,
@@ -26,73 +23,62 @@ pub fn plan(
 ) -> Plan {
     let people = People::new(mirror, snapshot, settings);
     let mut kept = people.kept();
-    let mut added = Vec::new();
-    let mut removed = Vec::new();
-
-    people.plan(mirror, &mut added, &mut removed);
+    let mut changes = people.suspensions(mirror, now);
+    let (mut added, mut removed) = people.plan(mirror);
+    let mut proven_teams = BTreeSet::new();
     match &snapshot.groups {
-        Some(groups) => plan_teams(workspace, mirror, groups, &people, &mut added, &mut removed, &mut kept),
+        Some(groups) => {
+            let teams = plan_teams(workspace, mirror, groups, &people);
+            let TeamChanges { added: teams_added, removed: teams_removed, kept: teams_kept, proven } = teams;
+            added.extend(teams_added);
+            removed.extend(teams_removed);
+            kept.extend(teams_kept);
+            proven_teams = proven;
+        }
         None => kept
             .push(Kept::new("teams", "the groups could not be read completely; the teams stay as they are")),
     }
-    let mut changes = suspensions(mirror, &people, settings, now);
+    let restored = people.restorations(mirror, added.iter().chain(&removed), &proven_teams);
     changes.append(&mut added);
-    changes.extend(restorations(mirror, &people, settings, &changes));
+    changes.extend(restored);
     changes.append(&mut removed);
     Plan { lane: Lane::Members, changes, kept }
 }
 
 /// The snapshot's people, put in order.
-struct People<'a> {
+pub(super) struct People<'a> {
+    settings: &'a Settings,
     read: &'a Read<SeenPerson>,
+    /// Human beings of the workspace.
     present: BTreeMap<AccountUuid, &'a SeenPerson>,
+    /// Everybody that the listing names, bots included.
     named: BTreeSet<AccountUuid>,
     owners: Option<&'a BTreeSet<AccountUuid>>,
-    inactive: BTreeSet<AccountUuid>,
-    ignored: &'a BTreeSet<AccountUuid>,
+    /// Of whom this snapshot positively says that the account is not in use, and of whom that it is.
+    in_use: BTreeMap<AccountUuid, bool>,
+    /// Whom the mirror has, with whom it says are in the workspace.
+    known: BTreeSet<AccountUuid>,
 }
 
 impl<'a> People<'a> {
     fn new(mirror: &Mirror, snapshot: &'a MembersSnapshot, settings: &'a Settings) -> Self {
         let read = &snapshot.people;
-        let named = read.seen.entries().iter().map(|person| person.uuid).collect();
-        let present = read
-            .seen
-            .entries()
-            .iter()
-            .filter(|person| person.human)
-            .map(|person| (person.uuid, person))
-            .collect();
-        let of_groups =
-            snapshot.groups.iter().flat_map(|groups| groups.seen.entries()).flat_map(|group| &group.members);
-        let mut inactive = BTreeSet::new();
-        let mut in_use = BTreeSet::new();
-        for (person, used) in of_groups.chain(&snapshot.asked) {
-            if *used {
-                in_use.insert(*person)
-            } else {
-                inactive.insert(*person)
-            };
+        let entries = read.seen.entries();
+        Self {
+            settings,
+            read,
+            present: entries.iter().filter(|person| person.human).map(|p| (p.uuid, p)).collect(),
+            named: entries.iter().map(|person| person.uuid).collect(),
+            owners: snapshot.owners.as_ref(),
+            in_use: in_use(snapshot),
+            known: mirror.people.values().filter(|person| !person.left).map(|person| person.uuid).collect(),
         }
-        // Who was not in use stays so until something says otherwise.
-        let said_nothing = |uuid: &AccountUuid| !in_use.contains(uuid);
-        inactive
-            .extend(mirror.people.values().filter(|p| p.inactive && said_nothing(&p.uuid)).map(|p| p.uuid));
-        Self { read, present, named, owners: snapshot.owners.as_ref(), inactive, ignored: &settings.ignored }
     }
 
     fn kept(&self) -> Vec<Kept> {
-        let mut kept: Vec<_> = self
-            .read
-            .kept
-            .iter()
-            .map(|uuid| {
-                Kept::new(
-                    format!("person {uuid}"),
-                    "Bitbucket's entry could not be understood; kept as it was",
-                )
-            })
-            .collect();
+        let why = "Bitbucket's entry could not be understood; kept as it was";
+        let mut kept: Vec<_> =
+            self.read.kept.iter().map(|uuid| Kept::new(format!("person {uuid}"), why)).collect();
         if !self.read.absence_proven {
             let why = "an entry without a readable id came, so nobody's absence is proven; nobody is removed";
             kept.push(Kept::new("people", why));
@@ -103,195 +89,140 @@ impl<'a> People<'a> {
         kept
     }
 
-    fn is_gone(&self, uuid: &AccountUuid) -> bool {
+    /// Whether the listing proves that somebody is not in the workspace.
+    pub(super) fn is_gone(&self, uuid: &AccountUuid) -> bool {
         self.read.proves_gone(uuid, &self.named)
     }
 
-    fn is_inactive(&self, uuid: &AccountUuid) -> bool {
-        self.inactive.contains(uuid)
+    /// Whether somebody of a group belongs into its team: whoever is in the workspace, or is kept as they were; no bots, nobody
+    /// who is just leaving.
+    pub(super) fn may_be_in_teams(&self, uuid: &AccountUuid) -> bool {
+        self.present.contains_key(uuid) || (self.known.contains(uuid) && self.read.kept.contains(uuid))
     }
 
-    /// In the workspace and in use, as far as this snapshot positively says.
-    fn is_here(&self, uuid: &AccountUuid) -> bool {
-        self.present.contains_key(uuid) && !self.is_inactive(uuid)
+    fn is_ignored(&self, uuid: &AccountUuid) -> bool {
+        self.settings.ignored.contains(uuid)
     }
 
-    fn plan(&self, mirror: &Mirror, added: &mut Vec<Change>, removed: &mut Vec<Change>) {
+    /// What appeared or changed, and what is gone.
+    fn plan(&self, mirror: &Mirror) -> (Vec<Change>, Vec<Change>) {
+        let mut added = Vec::new();
         for (uuid, seen) in &self.present {
-            let before = mirror.people.get(uuid);
+            let before = mirror.people.get(uuid).filter(|person| !person.left);
+            let said = self.owners.map(|owners| owners.contains(uuid));
             let after = Person {
                 uuid: *uuid,
                 account_id: seen.account_id.clone(),
                 display_name: seen.display_name.clone(),
                 nickname: seen.nickname.clone(),
-                owner: self.owners.map_or_else(
-                    || before.is_some_and(|person| person.owner),
-                    |owners| owners.contains(uuid),
-                ),
-                inactive: self.is_inactive(uuid),
+                owner: said.unwrap_or_else(|| before.is_some_and(|person| person.owner)),
+                inactive: self.is_inactive(mirror, uuid),
                 teams: before.map(|person| person.teams.clone()).unwrap_or_default(),
                 left: false,
             };
             match before {
                 Some(before) if *before == after => {}
-                Some(before) if !before.left => {
-                    added.push(Change::UpdatePerson {
-                        before: Box::new(before.clone()),
-                        after: Box::new(after),
-                    });
-                }
-                _ => added.push(Change::AddPerson { person: Box::new(after) }),
+                Some(before) => added
+                    .push(Change::UpdatePerson { before: Box::new(before.clone()), after: Box::new(after) }),
+                None => added.push(Change::AddPerson { person: Box::new(after) }),
             }
         }
-        for person in mirror.people.values().filter(|person| !person.left && self.is_gone(&person.uuid)) {
-            if !self.ignored.contains(&person.uuid) {
-                removed.push(Change::RemovePerson { person: Box::new(person.clone()) });
-            }
-        }
+        let gone = mirror.people.values().filter(|person| !person.left && self.is_gone(&person.uuid));
+        let removed = gone
+            .filter(|person| !self.is_ignored(&person.uuid))
+            .map(|person| Change::RemovePerson { person: Box::new(person.clone()) });
+        (added, removed.collect())
     }
-}
 
-fn plan_teams(
-    workspace: WorkspaceId,
-    mirror: &Mirror,
-    groups: &Read<SeenGroup>,
-    people: &People<'_>,
-    added: &mut Vec<Change>,
-    removed: &mut Vec<Change>,
-    kept: &mut Vec<Kept>,
-) {
-    let mut known: BTreeMap<TeamId, KnownTeam<'_>> = mirror
-        .teams
-        .values()
-        .filter(|team| !team.removed)
-        .map(|team| (team.id, KnownTeam { team, people: BTreeSet::new() }))
-        .collect();
-    for person in mirror.people.values() {
-        for team in &person.teams {
-            if let Some(team) = known.get_mut(team) {
-                team.people.insert(person.uuid);
-            }
-        }
+    /// Whether an account is not in use: what this snapshot says, or else what was last said.
+    fn is_inactive(&self, mirror: &Mirror, uuid: &AccountUuid) -> bool {
+        let before = || mirror.people.get(uuid).is_some_and(|person| person.inactive);
+        self.in_use.get(uuid).map_or_else(before, |in_use| !in_use)
     }
-    for slug in &groups.kept {
-        kept.push(Kept::new(
-            format!("team {slug}"),
-            "Bitbucket's entry could not be understood; kept as it was",
-        ));
-    }
-    if !groups.absence_proven {
-        kept.push(Kept::new(
-            "teams",
-            "a group without a readable slug came, so no team's absence is proven; none is removed",
-        ));
-    }
-    let followable: Vec<KnownTeam<'_>> =
-        known.values().filter(|known| !groups.kept.contains(&known.team.slug)).cloned().collect();
-    let seen: Vec<&SeenGroup> = groups.seen.entries().iter().collect();
-    let followed = follow(workspace, &followable, &mirror.teams, &seen);
 
-    let mut joined = Vec::new();
-    for group in &seen {
-        let Some(id) = followed.team(&group.slug) else { continue };
-        let after = Team { id, slug: group.slug.clone(), name: group.name.clone(), removed: false };
-        let before = known.get(&id);
-        match before {
-            Some(before) if *before.team == after => {}
-            Some(before) => added.push(Change::UpdateTeam { before: before.team.clone(), after }),
-            None => added.push(Change::AddTeam { team: after }),
-        }
-        let nobody = BTreeSet::new();
-        let were = before.map_or(&nobody, |before| &before.people);
-        // Only people of the workspace are mirrored: a group can still name somebody who is just leaving, or a bot.
-        let are = group.members.keys().filter(|uuid| people.present.contains_key(uuid));
-        joined.extend(
-            are.filter(|uuid| !were.contains(uuid))
-                .map(|person| Change::AddTeamMember { team: id, person: *person }),
-        );
-        let left = were.iter().filter(|uuid| !group.members.contains_key(uuid) && !people.is_gone(uuid));
-        removed.extend(left.map(|person| Change::RemoveTeamMember {
-            team: id,
-            person: *person,
-            follows: false,
-        }));
+    /// Who is no longer let in: those who left or are not in use, unless an invite still lets them in; and those whose invited
+    /// membership has ended. Only what this snapshot says counts against anybody, never what an earlier one said.
+    fn suspensions(&self, mirror: &Mirror, now: Timestamp) -> Vec<Change> {
+        let active = mirror.members.values().filter(|member| member.standing == MemberStanding::Active);
+        let suspended = active.filter(|member| !member.has_valid_invite(now)).filter_map(|member| {
+            let reason = match member.account {
+                Some(account) if self.is_ignored(&account) => None,
+                Some(account) if member.by_bitbucket => self.reason(&account),
+                _ if member.by_bitbucket => None,
+                _ => member.by_invite.map(|_| SuspensionReason::InviteEnded),
+            };
+            Some(Change::SuspendMember { member: member.id, account: member.account, reason: reason? })
+        });
+        suspended.collect()
     }
-    added.append(&mut joined);
-    let still: BTreeSet<TeamId> = followed.known.values().copied().collect();
-    for known in known.values().filter(|known| !still.contains(&known.team.id)) {
-        if groups.absence_proven && !groups.kept.contains(&known.team.slug) {
-            let team = known.team.id;
-            removed.extend(known.people.iter().map(|person| Change::RemoveTeamMember {
-                team,
-                person: *person,
-                follows: true,
-            }));
-            let responsible = mirror
-                .responsibilities
-                .range((team, FIRST_REPOSITORY)..)
-                .take_while(|((of, _), _)| *of == team);
-            removed.extend(responsible.map(|((_, repository), before)| Change::SetResponsibility {
-                team,
-                repository: *repository,
-                before: Some(*before),
-                after: None,
-                follows: true,
-            }));
-            removed.push(Change::RemoveTeam { team: known.team.clone() });
-        }
-    }
-}
 
-/// Who is no longer let in: those who left or are not in use, unless an invite still lets them in; and those whose invited
-/// membership has ended.
-fn suspensions(mirror: &Mirror, people: &People<'_>, settings: &Settings, now: Timestamp) -> Vec<Change> {
-    let mut changes = Vec::new();
-    for member in mirror.members.values().filter(|member| member.standing == MemberStanding::Active) {
-        let invited = member.by_invite.is_some_and(|end| end.is_none_or(|end| !end.has_passed(now)));
-        if invited {
-            continue;
+    fn reason(&self, account: &AccountUuid) -> Option<SuspensionReason> {
+        let is_bot = self.named.contains(account) && !self.present.contains_key(account);
+        match self.in_use.get(account) {
+            _ if is_bot => None,
+            _ if self.is_gone(account) => Some(SuspensionReason::LeftWorkspace),
+            Some(false) => Some(SuspensionReason::Inactive),
+            _ => None,
         }
-        let reason = match member.account.filter(|_| member.by_bitbucket) {
-            None => Some(SuspensionReason::InviteEnded),
-            Some(account) if settings.ignored.contains(&account) => None,
-            Some(account) if people.is_gone(&account) => Some(SuspensionReason::LeftWorkspace),
-            Some(account) if people.is_inactive(&account) => Some(SuspensionReason::Inactive),
-            Some(_) => None,
+    }
+
+    /// Who came back: suspended, in the workspace again and in use, and with the access that the policy asks for as far as the
+    /// mirror knows. Where it does not know, they come back at their next sign-in, which asks Bitbucket.
+    ///
+    /// Only ownership and teams that this snapshot shows speak for somebody: what was once granted to them by name may have gone
+    /// with them, and what could not be read now may have changed.
+    fn restorations<'c>(
+        &self,
+        mirror: &Mirror,
+        planned: impl Iterator<Item = &'c Change>,
+        proven_teams: &BTreeSet<TeamId>,
+    ) -> Vec<Change> {
+        let back: Vec<(&MirroredMember, AccountUuid)> = mirror
+            .members
+            .values()
+            .filter(|member| member.standing == MemberStanding::Suspended && member.by_bitbucket)
+            .filter_map(|member| member.account.map(|account| (member, account)))
+            .filter(|(_, account)| self.present.contains_key(account) && !self.is_ignored(account))
+            .filter(|(_, account)| !self.is_inactive(mirror, account))
+            .collect();
+        let restore = |(member, account): (&MirroredMember, AccountUuid)| Change::RestoreMember {
+            member: member.id,
+            account: Some(account),
         };
-        if let Some(reason) = reason {
-            changes.push(Change::SuspendMember { member: member.id, account: member.account, reason });
+        if back.is_empty() || self.settings.policy == Policy::WorkspaceMember {
+            return back.into_iter().map(restore).collect();
         }
+        let mut then = mirror.clone();
+        planned.for_each(|change| change.apply(&mut then));
+        for (_, account) in &back {
+            if let Some(person) = then.people.get_mut(account) {
+                person.teams.retain(|team| proven_teams.contains(team));
+                person.owner &= self.owners.is_some();
+            }
+        }
+        let access = access_map(&then);
+        let has_access = |account: AccountUuid| match self.settings.policy {
+            Policy::WorkspaceMember => Some(true),
+            Policy::AllRepositories => access.coverage_by_groups(account).all(),
+            Policy::AnyRepository => access.coverage_by_groups(account).any(),
+        };
+        back.into_iter().filter(|(_, account)| has_access(*account) == Some(true)).map(restore).collect()
     }
-    changes
 }
 
-/// Who came back: suspended, in the workspace again and in use, and with the access that the policy asks for as far as the mirror
-/// knows. Where it does not know, they come back at their next sign-in, which asks Bitbucket.
-fn restorations(
-    mirror: &Mirror,
-    people: &People<'_>,
-    settings: &Settings,
-    planned: &[Change],
-) -> Vec<Change> {
-    let back: Vec<_> = mirror
-        .members
-        .values()
-        .filter(|member| member.standing == MemberStanding::Suspended && member.by_bitbucket)
-        .filter_map(|member| member.account.map(|account| (member, account)))
-        .filter(|(_, account)| people.is_here(account) && !settings.ignored.contains(account))
-        .collect();
-    if back.is_empty() {
-        return Vec::new();
+/// What the snapshot positively says about accounts being in use. Who was asked for by name is believed before any group, and
+/// where groups contradict one another, nothing is said.
+fn in_use(snapshot: &MembersSnapshot) -> BTreeMap<AccountUuid, bool> {
+    let mut said: BTreeMap<AccountUuid, Option<bool>> = BTreeMap::new();
+    for group in snapshot.groups.iter().flat_map(|groups| groups.seen.entries()) {
+        for (person, in_use) in &group.members {
+            said.entry(*person)
+                .and_modify(|said| *said = said.filter(|said| said == in_use))
+                .or_insert(Some(*in_use));
+        }
     }
-    let mut then = mirror.clone();
-    planned.iter().for_each(|change| change.apply(&mut then));
-    // What was once granted to them by name may have gone with them: only ownership and groups speak for them here.
-    let access = access_map(&then);
-    back.into_iter()
-        .filter(|(_, account)| match settings.policy {
-            Policy::WorkspaceMember => true,
-            Policy::AllRepositories => access.coverage_by_groups(*account).all() == Some(true),
-            Policy::AnyRepository => access.coverage_by_groups(*account).any() == Some(true),
-        })
-        .map(|(member, account)| Change::RestoreMember { member: member.id, account: Some(account) })
-        .collect()
+    let mut said: BTreeMap<_, _> =
+        said.into_iter().filter_map(|(person, said)| Some((person, said?))).collect();
+    said.extend(&snapshot.asked);
+    said
 }

@@ -4,10 +4,12 @@
 //! by the [`guard`]; what it adds is never in the way of that.
 
 mod change;
+pub mod confirm;
 pub mod grants;
 pub mod guard;
 pub mod members;
 pub mod structure;
+mod team;
 pub mod undo;
 
 use core::fmt;

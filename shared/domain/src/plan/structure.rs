@@ -5,83 +5,146 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::grants::{SlugTable, lost_access, responsibilities};
 use super::{Change, Kept, Lane, Plan};
 use crate::Timestamp;
+use crate::access::Grants;
+use crate::bitbucket::{GroupSlug, ProjectUuid};
 use crate::connection::Settings;
 use crate::mirror::{Mirror, OwnGrants, Project, Repository, StructureSnapshot};
 
-/// Plans the structure lane.
+/// Plans the structure lane. A project whose grants are not in the snapshot keeps those it has.
 pub fn plan(mirror: &Mirror, snapshot: &StructureSnapshot, settings: &Settings, now: Timestamp) -> Plan {
     let mut kept = Vec::new();
-    let mut changes = Vec::new();
-    plan_projects(mirror, snapshot, &mut changes, &mut kept);
-    plan_repositories(mirror, snapshot, &mut changes, &mut kept);
+    let (mut repositories, mut changes, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+    plan_repositories(mirror, snapshot, &mut repositories, &mut removed, &mut kept);
+    let mut then = mirror.clone();
+    repositories.iter().chain(&removed).for_each(|change| change.apply(&mut then));
+    plan_projects(mirror, &then, snapshot, &mut changes, &mut removed, &mut kept);
+    // Projects appear before what belongs to them, and go after it.
+    changes.append(&mut repositories);
+    changes.append(&mut removed);
+    changes.iter().for_each(|change| change.apply(&mut then));
+    follow_up(&then, &snapshot.grants, settings, now, &mut changes);
+    Plan { lane: Lane::Structure, changes, kept }
+}
 
+/// Plans what some projects grant, where their listing was planned before.
+pub fn plan_grants(
+    mirror: &Mirror,
+    grants: &BTreeMap<ProjectUuid, Grants<GroupSlug>>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Plan {
+    let teams = SlugTable::new(mirror);
+    let mut kept = Vec::new();
+    let mut changes = Vec::new();
+    for (uuid, read) in grants {
+        let known = mirror.projects.get(uuid).filter(|project| !project.removed);
+        let Some(before) = known else { continue };
+        let after = Project { grants: granted(&teams, read, Some(before), &mut kept), ..before.clone() };
+        if *before != after {
+            changes.push(set_project(Some(before), after));
+        }
+    }
     let mut then = mirror.clone();
     changes.iter().for_each(|change| change.apply(&mut then));
-    changes.extend(responsibilities(&then));
-    changes.extend(lost_access(&then, settings, now));
+    follow_up(&then, grants, settings, now, &mut changes);
     Plan { lane: Lane::Structure, changes, kept }
+}
+
+/// What follows from the grants as they are after the changes: responsibilities, and who has lost the access that is asked for.
+fn follow_up(
+    then: &Mirror,
+    read: &BTreeMap<ProjectUuid, Grants<GroupSlug>>,
+    settings: &Settings,
+    now: Timestamp,
+    changes: &mut Vec<Change>,
+) {
+    changes.extend(responsibilities(then));
+    let of_read_projects =
+        then.repositories.values().filter(|repository| read.contains_key(&repository.project));
+    let just_read = of_read_projects.map(|repository| repository.uuid).collect();
+    changes.extend(lost_access(then, &just_read, settings, now));
 }
 
 fn plan_projects(
     mirror: &Mirror,
+    then: &Mirror,
     snapshot: &StructureSnapshot,
     changes: &mut Vec<Change>,
+    removed: &mut Vec<Change>,
     kept: &mut Vec<Kept>,
 ) {
     let teams = SlugTable::new(mirror);
-    let mut named = BTreeSet::new();
-    for seen in snapshot.projects.seen.entries() {
-        named.insert(seen.uuid);
+    let mut seen: Vec<_> = snapshot.projects.seen.entries().iter().collect();
+    seen.sort_by_key(|project| project.uuid);
+    let named: BTreeSet<ProjectUuid> = seen.iter().map(|project| project.uuid).collect();
+    for seen in seen {
         let before = mirror.projects.get(&seen.uuid);
-        let known = before.and_then(|project| project.grants.clone());
-        let grants = match snapshot.grants.get(&seen.uuid).map(|grants| teams.translate(grants)) {
-            Some(Ok(grants)) => Some(grants),
-            Some(Err(slug)) => {
-                let why = format!(
-                    "it grants something to group {slug}, which no team is known for yet; its grants stay as they are"
-                );
-                kept.push(Kept::new(format!("project {}", seen.key), why));
-                known
-            }
-            None => {
-                kept.push(Kept::new(
-                    format!("project {}", seen.key),
-                    "its grants could not be read; they stay as they are",
-                ));
-                known
-            }
+        // What a project granted before it was gone proves nothing when it is back.
+        let known = before.filter(|project| !project.removed);
+        let grants = match snapshot.grants.get(&seen.uuid) {
+            Some(read) => granted(&teams, read, known, kept),
+            None => known.and_then(|project| project.grants.clone()),
         };
-        let after = Project {
-            uuid: seen.uuid,
-            key: seen.key.clone(),
-            name: seen.name.clone(),
-            grants,
-            removed: false,
-        };
+        let (key, name) = (seen.key.clone(), seen.name.clone());
+        let after = Project { uuid: seen.uuid, key, name, grants, removed: false };
         if before != Some(&after) {
-            changes
-                .push(Change::SetProject { before: before.cloned().map(Box::new), after: Box::new(after) });
+            changes.push(set_project(before, after));
         }
     }
+    let in_use: BTreeSet<ProjectUuid> = then
+        .repositories
+        .values()
+        .filter(|repository| !repository.removed)
+        .map(|repository| repository.project)
+        .collect();
     for project in mirror.projects.values().filter(|project| !project.removed) {
-        if snapshot.projects.proves_gone(&project.uuid, &named) {
-            let after = Project { removed: true, ..project.clone() };
-            changes
-                .push(Change::SetProject { before: Some(Box::new(project.clone())), after: Box::new(after) });
+        if !snapshot.projects.proves_gone(&project.uuid, &named) {
+            continue;
+        }
+        if in_use.contains(&project.uuid) {
+            let why = "it is not listed any more, and a repository still belongs to it; kept as it was";
+            kept.push(Kept::new(format!("project {}", project.key), why));
+        } else {
+            removed.push(set_project(Some(project), Project { removed: true, ..project.clone() }));
         }
     }
     note_kept("project", &snapshot.projects.kept, snapshot.projects.absence_proven, kept);
+}
+
+fn set_project(before: Option<&Project>, after: Project) -> Change {
+    Change::SetProject { before: before.cloned().map(Box::new), after: Box::new(after) }
+}
+
+/// What a project grants, by team. Where a group is not known to be a team, the project keeps what it had.
+fn granted(
+    teams: &SlugTable<'_>,
+    read: &Grants<GroupSlug>,
+    before: Option<&Project>,
+    kept: &mut Vec<Kept>,
+) -> Option<Grants<crate::TeamId>> {
+    match teams.translate(read) {
+        Ok(grants) => Some(grants),
+        Err(unknown) => {
+            let what =
+                before.map_or_else(|| "a new project".to_owned(), |before| format!("project {}", before.key));
+            kept.push(Kept::new(what, unknown.to_string()));
+            before.and_then(|project| project.grants.clone())
+        }
+    }
 }
 
 fn plan_repositories(
     mirror: &Mirror,
     snapshot: &StructureSnapshot,
     changes: &mut Vec<Change>,
+    removed: &mut Vec<Change>,
     kept: &mut Vec<Kept>,
 ) {
-    let mut named = BTreeSet::new();
-    for seen in snapshot.repositories.seen.entries() {
-        named.insert(seen.uuid);
+    // Listed by the time of their last change, which is no order that a plan may depend on.
+    let mut seen: Vec<_> = snapshot.repositories.seen.entries().iter().collect();
+    seen.sort_by_key(|repository| repository.uuid);
+    let named = seen.iter().map(|repository| repository.uuid).collect();
+    for seen in seen {
         let before = mirror.repositories.get(&seen.uuid);
         let after = Repository {
             uuid: seen.uuid,
@@ -108,7 +171,7 @@ fn plan_repositories(
     }
     for repository in mirror.repositories.values().filter(|repository| !repository.removed) {
         if snapshot.repositories.proves_gone(&repository.uuid, &named) {
-            changes.push(Change::RemoveRepository { repository: Box::new(repository.clone()) });
+            removed.push(Change::RemoveRepository { repository: Box::new(repository.clone()) });
         }
     }
     note_kept("repository", &snapshot.repositories.kept, snapshot.repositories.absence_proven, kept);
