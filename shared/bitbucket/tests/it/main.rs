@@ -1,5 +1,13 @@
 //! The client against a Bitbucket that is scripted, and against the one the whole project is tested with.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod faults;
 mod listings;
 mod people;
