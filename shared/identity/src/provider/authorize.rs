@@ -3,105 +3,21 @@
 use core::time::Duration;
 
 use rollcall_domain::{ClientId, WorkspaceId};
-use thiserror::Error;
 use url::Url;
 
+use super::authorize_error::{AuthorizeError, AuthorizeRefused};
 use super::client::Client;
 use super::code::AuthorizationCode;
 use super::grant::Scopes;
-use crate::FailedCheck;
-use crate::parameters::{Parameters, RefusedParameters};
+use crate::parameters::Parameters;
 use crate::pkce::Challenge;
 
-/// The longest `state` and `nonce`, in bytes: they travel in URLs and in tokens.
-const LONGEST_ECHO: usize = 512;
+/// The longest `state` and `nonce`, in bytes. Some frameworks put what they have to remember into the state, encrypted.
+const LONGEST_ECHO: usize = 1500;
+/// The longest request, in bytes as it is written after a sign-in: until then it waits in the browser's login cookie.
+const LONGEST_REQUEST: usize = 2350;
 /// The longest time that `max_age` can ask for, in seconds: a year.
 const LONGEST_AGE: u64 = 31_536_000;
-
-macro_rules! errors {
-    ($($(#[$doc:meta])* $name:ident = $code:literal;)+) => {
-        /// What the application is told instead of a code.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum AuthorizeError {
-            $($(#[$doc])* $name,)+
-        }
-
-        impl AuthorizeError {
-            /// The `error` parameter.
-            pub const fn code(self) -> &'static str {
-                match self { $(Self::$name => $code,)+ }
-            }
-        }
-
-        impl FailedCheck for AuthorizeError {
-            fn check(&self) -> &'static str {
-                match self { $(Self::$name => concat!("authorize.", $code),)+ }
-            }
-        }
-    };
-}
-
-errors! {
-    /// A parameter is missing or wrong.
-    InvalidRequest = "invalid_request";
-    /// The client may not sign anybody in.
-    UnauthorizedClient = "unauthorized_client";
-    /// The person may not use the application, or does not want to.
-    AccessDenied = "access_denied";
-    /// Another response type than `code`.
-    UnsupportedResponseType = "unsupported_response_type";
-    /// `openid` is missing.
-    InvalidScope = "invalid_scope";
-    /// Something broke here.
-    ServerError = "server_error";
-    /// Something here is overloaded or down.
-    TemporarilyUnavailable = "temporarily_unavailable";
-    /// Nobody is signed in, and no page may be shown.
-    LoginRequired = "login_required";
-    /// A page would have to be shown, and none may be.
-    InteractionRequired = "interaction_required";
-    /// Request objects are not read (OpenID Connect Core 1.0 §6).
-    RequestNotSupported = "request_not_supported";
-    /// Request objects are not fetched.
-    RequestUriNotSupported = "request_uri_not_supported";
-    /// Clients are registered by the operator only.
-    RegistrationNotSupported = "registration_not_supported";
-}
-
-/// Why an authorization request is refused.
-#[derive(Debug, Error)]
-pub enum AuthorizeRefused {
-    /// The query cannot be read without ambiguity: a page tells so. Nothing may be redirected.
-    #[error("the request cannot be read: {0}")]
-    Parameters(#[from] RefusedParameters),
-    /// No client id, or no known one: a page.
-    #[error("no application is registered under the client id of this request")]
-    Client,
-    /// No redirect URI, or not one of the client's: a page. Redirecting there would make us an open redirector.
-    #[error("the redirect URI of this request is not one that the application has registered")]
-    RedirectUri,
-    /// The application is told, by sending the browser back to it.
-    #[error("{}: {description}", error.code())]
-    Redirect {
-        /// The error.
-        error: AuthorizeError,
-        /// What is wrong, for the developer.
-        description: &'static str,
-        /// Where to send the browser, complete.
-        location: Box<Url>,
-    },
-}
-
-impl FailedCheck for AuthorizeRefused {
-    fn check(&self) -> &'static str {
-        match self {
-            Self::Parameters(refused) => refused.check(),
-            Self::Client => "authorize.client",
-            Self::RedirectUri => "authorize.redirect_uri",
-            Self::Redirect { error, .. } => error.check(),
-        }
-    }
-}
 
 /// What `prompt` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,7 +26,7 @@ pub struct Prompts {
     pub none: bool,
     /// The person has to show who they are again.
     pub login: bool,
-    /// The person has to choose an account. Consent is a part of choosing: there is none to give beyond it.
+    /// The person has to choose an account.
     pub select_account: bool,
 }
 
@@ -222,7 +138,7 @@ impl AuthorizeParameters {
             .ok_or((E::InvalidRequest, "code_challenge has to be the base64url SHA-256 of the verifier"))?;
         let echo = |name: &str| match get(name) {
             Some(text) if text.len() > LONGEST_ECHO => {
-                Err((E::InvalidRequest, "state and nonce have at most 512 bytes"))
+                Err((E::InvalidRequest, "state and nonce have at most 1500 bytes"))
             }
             other => Ok(other.map(str::to_owned)),
         };
@@ -236,7 +152,7 @@ impl AuthorizeParameters {
                     .ok_or((E::InvalidRequest, "max_age has to be a number of seconds"))?,
             ),
         };
-        Ok(AuthorizeRequest {
+        let request = AuthorizeRequest {
             client: self.client,
             redirect_uri: redirect_uri.to_owned(),
             scopes,
@@ -249,7 +165,11 @@ impl AuthorizeParameters {
                 hint.parse().map_or_else(|_| LoginHint::Other(hint.to_owned()), LoginHint::Workspace)
             }),
             id_token_hint: get("id_token_hint").map(str::to_owned),
-        })
+        };
+        if request.query_after_sign_in().len() > LONGEST_REQUEST {
+            return Err((E::InvalidRequest, "state, nonce and redirect_uri are too long together"));
+        }
+        Ok(request)
     }
 }
 
@@ -259,12 +179,13 @@ fn prompts(text: &str) -> Result<Prompts, (AuthorizeError, &'static str)> {
         match word {
             "none" => prompts.none = true,
             "login" => prompts.login = true,
-            "select_account" | "consent" => prompts.select_account = true,
-            // Values of extensions are left out, as the specification asks.
+            "select_account" => prompts.select_account = true,
+            // There is nothing to consent to: who may use the application, the workspace decides. Values of extensions are
+            // left out, as the specification asks.
             _ => {}
         }
     }
-    if prompts.none && (prompts.login || prompts.select_account) {
+    if prompts.none && text.trim() != "none" {
         return Err((AuthorizeError::InvalidRequest, "prompt=none stands alone"));
     }
     Ok(prompts)
@@ -424,7 +345,8 @@ mod tests {
     #[test]
     fn every_other_fault_is_told_to_the_application() {
         use AuthorizeError as E;
-        let long = "x".repeat(513);
+        let long = "x".repeat(1501);
+        let both = "%".repeat(800);
         for (change, expected) in [
             (("response_type", None), E::InvalidRequest),
             (("response_type", Some("token")), E::UnsupportedResponseType),
@@ -438,6 +360,8 @@ mod tests {
             (("code_challenge_method", None), E::InvalidRequest),
             (("code_challenge_method", Some("plain")), E::InvalidRequest),
             (("prompt", Some("none login")), E::InvalidRequest),
+            (("prompt", Some("none consent")), E::InvalidRequest),
+            (("nonce", Some(both.as_str())), E::InvalidRequest),
             (("max_age", Some("-1")), E::InvalidRequest),
             (("max_age", Some("+1")), E::InvalidRequest),
             (("max_age", Some("1e3")), E::InvalidRequest),

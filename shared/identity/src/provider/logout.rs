@@ -77,7 +77,7 @@ impl LogoutRequest {
             client,
             hint,
             redirect: parameters.text("post_logout_redirect_uri").map(str::to_owned),
-            state: parameters.text("state").filter(|state| state.len() <= 512).map(str::to_owned),
+            state: parameters.text("state").filter(|state| state.len() <= 1500).map(str::to_owned),
         })
     }
 

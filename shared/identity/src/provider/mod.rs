@@ -5,6 +5,7 @@
 //! [`Client`], [`CodeRecord`], [`RefreshFamily`].
 
 mod authorize;
+mod authorize_error;
 mod client;
 mod code;
 mod grant;
@@ -18,9 +19,8 @@ mod tokens;
 mod verify;
 
 pub use crate::jwk::PublicKey;
-pub use authorize::{
-    AuthorizeError, AuthorizeParameters, AuthorizeRefused, AuthorizeRequest, LoginHint, Prompts,
-};
+pub use authorize::{AuthorizeParameters, AuthorizeRequest, LoginHint, Prompts};
+pub use authorize_error::{AuthorizeError, AuthorizeRefused};
 pub use client::{Client, InvalidRedirectUri, MachineAccess, RedirectUri, new_client_secret};
 pub use code::{AuthorizationCode, CodeRecord, CodeRefused};
 pub use grant::{Grant, Scopes};

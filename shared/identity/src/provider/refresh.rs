@@ -143,7 +143,9 @@ pub struct Rotated {
 
 impl RefreshFamily {
     /// A new family and its first token. `key` and `random` are fresh random bytes.
-    pub fn begin(grant: Grant, now: Timestamp, key: [u8; 16], random: [u8; 32]) -> Rotated {
+    pub fn begin(grant: &Grant, now: Timestamp, key: [u8; 16], random: [u8; 32]) -> Rotated {
+        // The nonce belongs to the first ID token; later ones carry none (OpenID Connect Core 1.0 §12.2).
+        let grant = Grant { nonce: None, ..grant.clone() };
         let key = Secret::new(base64url(key));
         let token = RefreshToken::compose(grant.id, &key, random);
         let family = Self {
@@ -234,7 +236,7 @@ mod tests {
         RefreshLimits { idle: Duration::from_hours(24), absolute: Duration::from_hours(240) };
 
     fn begin() -> Rotated {
-        RefreshFamily::begin(grant(), NOW, [1; 16], [2; 32])
+        RefreshFamily::begin(&grant(), NOW, [1; 16], [2; 32])
     }
 
     fn rotate(
@@ -292,6 +294,12 @@ mod tests {
             latest = rotate(&latest.family, &latest.token, now).ok().unwrap();
         }
         assert_eq!(rotate(&latest.family, &latest.token, now.plus(day)).err(), Some(RefreshRefused::TooOld));
+    }
+
+    #[test]
+    fn id_tokens_from_a_refresh_carry_no_nonce() {
+        assert!(grant().nonce.is_some());
+        assert_eq!(begin().family.grant.nonce, None);
     }
 
     #[test]

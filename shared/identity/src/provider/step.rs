@@ -2,7 +2,8 @@
 
 use rollcall_domain::{MemberId, Timestamp, WorkspaceId};
 
-use super::authorize::{AuthorizeError, AuthorizeRequest, LoginHint};
+use super::authorize::{AuthorizeRequest, LoginHint};
+use super::authorize_error::AuthorizeError;
 use super::client::Client;
 
 /// Who is signed in in this browser, if the session has been found sound.

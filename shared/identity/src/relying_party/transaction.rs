@@ -13,7 +13,7 @@ use crate::pkce::Verifier;
 /// How long somebody may take at the provider.
 const LIFETIME: Duration = Duration::from_mins(10);
 /// The longest return target, in bytes: an authorization request of an application fits.
-const LONGEST_RETURN: usize = 2048;
+const LONGEST_RETURN: usize = 2400;
 
 /// Why a login was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

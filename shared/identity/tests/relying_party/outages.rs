@@ -186,6 +186,16 @@ async fn no_endpoint_is_followed_to_another_place() {
 }
 
 #[tokio::test]
+async fn a_client_that_follows_redirects_by_mistake_gets_nobody_in() {
+    let following = reqwest::Client::builder().no_proxy().build().unwrap();
+    let rig = Rig::with_client(Flavour::Google, |_| {}, following).await;
+    let location = format!("{}/oauth2/v3/certs?elsewhere", rig.standin.origin());
+    rig.standin.fault(Endpoint::Keys, Fault::Redirect { status: 302, location }, Times::Next(1));
+    let expected = SignInFailed::Keys(KeysFailed::Fetch(FetchFailed::Redirected));
+    assert_eq!(rig.provider.warm(NOW).await, Err(expected));
+}
+
+#[tokio::test]
 async fn an_endless_a_broken_and_a_silent_answer_end_the_login_and_nothing_else() {
     let impatient = |settings: &mut OpenIdSettings| settings.deadline = Duration::from_millis(400);
     for (fault, expected) in [

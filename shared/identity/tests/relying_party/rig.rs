@@ -47,6 +47,14 @@ impl Rig {
     }
 
     pub(crate) async fn new(flavour: Flavour, change: impl FnOnce(&mut OpenIdSettings)) -> Self {
+        Self::with_client(flavour, change, http()).await
+    }
+
+    pub(crate) async fn with_client(
+        flavour: Flavour,
+        change: impl FnOnce(&mut OpenIdSettings),
+        client_of_provider: reqwest::Client,
+    ) -> Self {
         let (provider, people, person) = match flavour {
             Flavour::Google => (Provider::Google, people::at_google(), INES),
             Flavour::Microsoft { .. } => (Provider::Microsoft, people::at_microsoft(), ASTRID),
@@ -65,7 +73,7 @@ impl Rig {
             deadline: Duration::from_secs(30),
         };
         change(&mut settings);
-        let provider = OpenIdProvider::new(settings, http()).unwrap();
+        let provider = OpenIdProvider::new(settings, client_of_provider).unwrap();
         Self { standin, provider, http: http(), person }
     }
 
