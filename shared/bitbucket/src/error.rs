@@ -355,6 +355,11 @@ impl Error {
 
 /// A text from outside, cut to one short line of printable characters, so that it can neither forge a log line nor fill a log.
 pub(crate) fn line(text: &str) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200);
+    // Besides control characters, those that turn the direction of what follows them.
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let printable = text.chars().map(|c| if unseen(c) { ' ' } else { c }).take(200);
     printable.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -21,8 +21,8 @@ use crate::row::{FromRow, Listed, Row, read};
 use crate::session::Session;
 use crate::workspace::{BitbucketWorkspace, PlaceWire};
 
-const GROUPS: &str = "/1.0/groups/{workspace}";
-const PRIVILEGES: &str = "/1.0/group-privileges/{workspace}";
+const GROUPS: &str = "/1.0/groups/{workspace}/";
+const PRIVILEGES: &str = "/1.0/group-privileges/{workspace}/";
 
 #[derive(Deserialize)]
 pub(crate) struct GroupWire {

@@ -89,6 +89,20 @@ impl Session {
         }
     }
 
+    /// Asks for the first page.
+    async fn begin<T: FromRow>(
+        &self,
+        target: &Target,
+        length: u64,
+        workspace: Option<BitbucketWorkspaceUuid>,
+    ) -> Result<(Reader<'_, T>, PageRead<T>), Error> {
+        let target = target.clone().query("pagelen", &length.to_string());
+        let (call, asked) = (target.call(), target.url(self.api()));
+        let reader = Reader { session: self, call, asked, workspace, pages: Vec::new() };
+        let first = reader.fetch(reader.asked.clone(), 1).await?;
+        Ok((reader, first))
+    }
+
     /// Reads a listing, unless what the first page tells is enough. Without a size there is nothing to tell.
     pub(crate) async fn list_unless<T: FromRow>(
         &self,
@@ -96,11 +110,13 @@ impl Session {
         workspace: Option<BitbucketWorkspaceUuid>,
         enough: impl FnOnce(Ahead) -> bool + Send,
     ) -> Result<Ended<T>, Error> {
-        let target = target.clone().query("pagelen", &self.limits().page_length.to_string());
-        let call = target.call();
-        let mut reader =
-            Reader { session: self, call, asked: target.url(self.api()), workspace, pages: Vec::new() };
-        let first = reader.fetch(reader.asked.clone(), 1).await?;
+        let (mut reader, first) = match self.begin(target, self.limits().page_length, workspace).await {
+            // Some endpoints refuse the longest page instead of giving a shorter one.
+            Err(Error::Refused { status: 400, why, .. }) if why.to_ascii_lowercase().contains("pagelen") => {
+                self.begin(target, self.limits().short_page_length, workspace).await?
+            }
+            begun => begun?,
+        };
         reader.follows(&first, 1)?;
         let planned = reader.plan(&first)?;
         if let Some(size) = first.size {

@@ -36,7 +36,8 @@ pub(crate) struct PageRead<T: FromRow> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Next {
     pub(crate) url: Url,
-    /// The page's number, where the address has a plain one. Then other pages can be addressed too.
+    /// The page's number, where the address has a plain one and nothing that was not asked for. Then other pages can be addressed
+    /// in the same way.
     pub(crate) number: Option<u64>,
 }
 
@@ -86,15 +87,18 @@ impl Next {
         if !same_origin || !same_listing(&url, asked, call) {
             return Err(foreign());
         }
-        let pages: Vec<_> = url.query_pairs().filter(|(name, _)| name == "page").collect();
-        let number = match pages.as_slice() {
-            [(_, number)] if number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0') => {
-                number.parse().ok()
-            }
-            _ => None,
-        };
+        let number = plain_number(&url, asked);
         Ok(Self { url, number })
     }
+}
+
+fn plain_number(url: &Url, asked: &Url) -> Option<u64> {
+    let known = |name: &str| asked.query_pairs().any(|(asked, _)| asked == name);
+    let (pages, others): (Vec<_>, Vec<_>) = url.query_pairs().partition(|(name, _)| name == "page");
+    let [(_, number)] = pages.as_slice() else { return None };
+    let plain = number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
+    let alike = others.iter().all(|(name, _)| known(name));
+    (plain && alike).then(|| number.parse().ok()).flatten()
 }
 
 fn same_listing(url: &Url, asked: &Url, call: Call) -> bool {
@@ -168,7 +172,9 @@ mod tests {
 
     #[test]
     fn only_a_plain_number_is_a_page_number() {
-        for (page, number) in [("2", Some(2)), ("8xhd", None), ("02", None), ("", None), ("2&page=3", None)] {
+        let cases =
+            [("2", Some(2)), ("8xhd", None), ("02", None), ("", None), ("2&page=3", None), ("2&ctx=a", None)];
+        for (page, number) in cases {
             let next = format!("https://api.bitbucket.org/2.0/workspaces/acme/members?page={page}");
             assert_eq!(check(&next).unwrap().number, number, "{page}");
         }

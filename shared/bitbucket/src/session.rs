@@ -42,6 +42,8 @@ pub struct Limits {
     pub most_pages: usize,
     /// The entries asked for in a page. Bitbucket may give fewer.
     pub page_length: u64,
+    /// The entries asked for where that many are refused.
+    pub short_page_length: u64,
     /// How long nothing is asked after a 429 that does not say how long.
     pub rate_limit_pause: Duration,
     /// How long no token is asked for after Bitbucket refused one with `unauthorized_client`.
@@ -60,6 +62,7 @@ impl Default for Limits {
             longest_unpaged_answer: 64 * 1024 * 1024,
             most_pages: 1_000,
             page_length: 100,
+            short_page_length: 50,
             rate_limit_pause: Duration::from_mins(5),
             locked_out_pause: Duration::from_mins(10),
         }

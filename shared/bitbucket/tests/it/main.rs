@@ -11,5 +11,6 @@
 mod faults;
 mod listings;
 mod people;
+mod probe;
 mod support;
 mod tokens;

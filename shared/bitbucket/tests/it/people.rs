@@ -529,3 +529,14 @@ async fn own_repositories_need_no_second_page_when_the_first_is_enough() {
         (Some("member"), Some("is_private=true"))
     );
 }
+
+#[tokio::test]
+async fn where_the_longest_page_is_refused_a_shorter_one_is_asked_for() {
+    let server = Server::start(|request| match request.query("pagelen") {
+        Some("50") => list([member(1)]),
+        _ => Reply::new(400, refusal("Invalid pagelen", &Value::Null)),
+    })
+    .await;
+    assert_eq!(server.session(once()).members(&workspace()).await.unwrap().seen().len(), 1);
+    assert_eq!(server.requests().len(), 2);
+}

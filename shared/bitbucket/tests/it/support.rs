@@ -45,6 +45,7 @@ pub(crate) struct Reply {
     pub(crate) cut_by: usize,
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "bodies are made where they are handed over")]
 impl Reply {
     pub(crate) fn new(status: u16, body: impl ToString) -> Self {
         Self { status, headers: Vec::new(), body: body.to_string(), delay: Duration::ZERO, cut_by: 0 }
