@@ -164,8 +164,10 @@ impl Aws {
     pub(crate) fn begin(&self, operation: &str, request: &Value) -> (usize, Option<Fault>) {
         let mut world = self.world();
         world.calls.push(Call::began(operation, request));
-        let place = world.calls.len() - 1;
-        (place, world.take_fault(operation))
+        let begun = (world.calls.len() - 1, world.take_fault(operation));
+        drop(world);
+        self.changed();
+        begun
     }
 
     pub(crate) fn end(&self, place: usize, status: u16) {

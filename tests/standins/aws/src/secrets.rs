@@ -248,9 +248,10 @@ impl Secret {
         let replaces_current = stages.iter().any(|stage| stage == CURRENT);
         for version in &mut self.versions {
             let was_current = version.stages.contains(CURRENT);
-            version
-                .stages
-                .retain(|stage| !stages.contains(stage) && !(replaces_current && stage == PREVIOUS));
+            version.stages.retain(|stage| {
+                let moves = stages.contains(stage) || (replaces_current && stage == PREVIOUS);
+                !moves
+            });
             if was_current && replaces_current {
                 version.stages.insert(PREVIOUS.to_owned());
             }

@@ -42,14 +42,10 @@ async fn a_function_is_called_again_and_again_with_its_context() {
 #[tokio::test]
 async fn many_invocations_at_once_are_answered_one_after_another() {
     let (lambda, _function) = started(&[]).await;
-    let lambda = &lambda;
-    let answers = (0..20).map(|number| async move {
-        lambda.invoke(json!({"number": number}), PATIENCE).await.unwrap()["event"]["number"].clone()
-    });
-    let mut numbers = Vec::new();
-    for answer in answers.collect::<Vec<_>>() {
-        numbers.push(answer.await);
-    }
+    let calls = (0..20).map(|number| lambda.invoke(json!({"number": number}), PATIENCE));
+    let answers = futures_util::future::join_all(calls).await;
+    let numbers: Vec<Value> =
+        answers.into_iter().map(|answer| answer.unwrap()["event"]["number"].clone()).collect();
     assert_eq!(numbers, (0..20).map(Value::from).collect::<Vec<_>>());
 }
 

@@ -36,10 +36,7 @@ impl HttpEvent {
             path: path.to_owned(),
             route: None,
             query: Vec::new(),
-            headers: vec![
-                ("accept".into(), "*/*".into()),
-                ("user-agent".into(), "Mozilla/5.0 (stand-in)".into()),
-            ],
+            headers: Vec::new(),
             cookies: Vec::new(),
             body: None,
             path_parameters: Map::new(),
@@ -69,11 +66,7 @@ impl HttpEvent {
     /// A header field. Given again, the values are joined by commas, as the gateway does it.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        let name = name.to_ascii_lowercase();
-        self.headers.retain(|(known, _)| {
-            *known != name || known.as_str() != "accept" && known.as_str() != "user-agent"
-        });
-        self.headers.push((name, value.to_owned()));
+        self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         self
     }
 
@@ -122,14 +115,14 @@ impl HttpEvent {
     /// Where the request comes from.
     #[must_use]
     pub fn source_ip(mut self, address: &str) -> Self {
-        self.source_ip = address.to_owned();
+        address.clone_into(&mut self.source_ip);
         self
     }
 
     /// The domain that was asked: the API's own one, or a custom one.
     #[must_use]
     pub fn domain(mut self, domain: &str) -> Self {
-        self.domain = domain.to_owned();
+        domain.clone_into(&mut self.domain);
         self
     }
 
@@ -143,9 +136,14 @@ impl HttpEvent {
     /// The event.
     pub fn build(self) -> Value {
         let route = self.route.clone().unwrap_or_else(|| "$default".into());
-        let user_agent =
-            self.headers.iter().find(|(name, _)| name == "user-agent").map(|(_, value)| value.clone());
         let mut fields = self.headers;
+        // What any browser sends.
+        for (name, value) in [("accept", "*/*"), ("user-agent", "Mozilla/5.0 (stand-in)")] {
+            if !fields.iter().any(|(known, _)| known == name) {
+                fields.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let user_agent = fields.iter().find(|(name, _)| name == "user-agent").map(|(_, value)| value.clone());
         fields.push(("host".into(), self.domain.clone()));
         fields.push(("x-forwarded-for".into(), self.source_ip.clone()));
         fields.push(("x-forwarded-port".into(), "443".into()));
@@ -170,7 +168,7 @@ impl HttpEvent {
                     "path": self.path,
                     "protocol": "HTTP/1.1",
                     "sourceIp": self.source_ip,
-                    "userAgent": user_agent.unwrap_or_default(),
+                    "userAgent": user_agent,
                 },
                 "requestId": new_id(),
                 "routeKey": route,

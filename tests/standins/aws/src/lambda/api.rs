@@ -230,16 +230,12 @@ async fn error(State(bench): State<Arc<Bench>>, Path(id): Path<String>, body: By
 }
 
 fn settle(bench: &Bench, id: &str, outcome: Result<Value, InvocationError>) -> Response {
-    match bench.work().in_hand.remove(id) {
-        Some(waiting) => {
-            let _ = waiting.send(outcome);
-            (StatusCode::ACCEPTED, axum::Json(json!({"status": "OK"}))).into_response()
-        }
-        None => {
-            let body = json!({"errorMessage": "Invalid request ID", "errorType": "InvalidRequestID"});
-            (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
-        }
-    }
+    let Some(waiting) = bench.work().in_hand.remove(id) else {
+        let body = json!({"errorMessage": "Invalid request ID", "errorType": "InvalidRequestID"});
+        return (StatusCode::BAD_REQUEST, axum::Json(body)).into_response();
+    };
+    let _ = waiting.send(outcome);
+    (StatusCode::ACCEPTED, axum::Json(json!({"status": "OK"}))).into_response()
 }
 
 async fn init_error(State(bench): State<Arc<Bench>>, body: Bytes) -> Response {

@@ -96,11 +96,14 @@ struct Send {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(default)]
 struct Destination {
-    to_addresses: Vec<String>,
-    cc_addresses: Vec<String>,
-    bcc_addresses: Vec<String>,
+    #[serde(rename = "ToAddresses")]
+    to: Vec<String>,
+    #[serde(rename = "CcAddresses")]
+    cc: Vec<String>,
+    #[serde(rename = "BccAddresses")]
+    bcc: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -154,7 +157,7 @@ fn send(aws: &Aws, request: Value) -> Answer {
     let bad = |message: &str| AwsError::refused("BadRequestException", message);
     let from = request.from_email_address.ok_or_else(|| bad("FromEmailAddress is missing."))?;
     let content = request.content.simple.ok_or_else(|| bad("This stand-in sends simple content only."))?;
-    let Destination { to_addresses: to, cc_addresses: cc, bcc_addresses: bcc } = request.destination;
+    let Destination { to, cc, bcc } = request.destination;
     let recipients = to.len() + cc.len() + bcc.len();
     if !(1..=MOST_RECIPIENTS).contains(&recipients) {
         return Err(bad("A mail has between 1 and 50 recipients."));

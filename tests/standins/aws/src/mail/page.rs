@@ -25,6 +25,9 @@ iframe { width: 100%; height: 32rem; border: 1px solid var(--line); border-radiu
 /// Nothing is loaded from anywhere, and no script runs. Frames inherit it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
+/// What the frame may do: open links in a tab of their own.
+const SANDBOX: &str = "allow-popups allow-popups-to-escape-sandbox";
+
 /// `GET /_outbox`: all mails, newest first. As JSON (oldest first) for who asks for it.
 pub(crate) async fn index(State(aws): State<Arc<Aws>>, headers: HeaderMap) -> Response {
     let mails = aws.mail().all();
@@ -83,39 +86,32 @@ fn whole(mail: &Mail) -> String {
         .chain(mail.headers.iter().map(|(name, value)| (name.as_str(), value.clone())))
         .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(&value)))
         .collect();
-    let mut page = format!(
+    let head = format!(
         "<p><a href=\"/_outbox\">Outbox</a></p>\n<h1>{}</h1>\n<dl>\n{}\n</dl>\n",
         escape(&mail.subject),
         fields.join("\n"),
     );
-    if let Some(text) = &mail.text {
-        page.push_str(&format!("<h2>Plain text</h2>\n<pre>{}</pre>\n", with_links(text)));
-    }
-    if let Some(html) = &mail.html {
-        page.push_str(&format!(
-            "<h2>HTML</h2>\n<iframe title=\"The mail's HTML\" \
-             sandbox=\"allow-popups allow-popups-to-escape-sandbox\" srcdoc=\"{}\"></iframe>\n",
-            // Links open beside the outbox, not inside the frame.
-            escape(&format!("<base target=\"_blank\">{html}")),
-        ));
-    }
-    page
+    let text =
+        mail.text.as_ref().map(|text| format!("<h2>Plain text</h2>\n<pre>{}</pre>\n", with_links(text)));
+    let html = mail.html.as_ref().map(|html| {
+        // Links open beside the outbox, not inside the frame.
+        let framed = escape(&format!("<base target=\"_blank\">{html}"));
+        format!("<h2>HTML</h2>\n<iframe title=\"The mail's HTML\" sandbox=\"{SANDBOX}\" srcdoc=\"{framed}\"></iframe>\n")
+    });
+    [Some(head), text, html].into_iter().flatten().collect()
 }
 
 /// Makes a text harmless, and web addresses in it links.
 fn with_links(text: &str) -> String {
-    let mut safe = String::new();
-    for word in text.split_inclusive(char::is_whitespace) {
+    let link = |word: &str| {
         let address = word.trim_end();
-        if address.starts_with("https://") || address.starts_with("http://") {
-            let address = escape(address);
-            safe.push_str(&format!("<a href=\"{address}\" rel=\"noopener noreferrer\">{address}</a>"));
-            safe.push_str(&escape(&word[word.trim_end().len()..]));
-        } else {
-            safe.push_str(&escape(word));
+        if !address.starts_with("https://") && !address.starts_with("http://") {
+            return escape(word);
         }
-    }
-    safe
+        let (address, rest) = (escape(address), &word[address.len()..]);
+        format!("<a href=\"{address}\" rel=\"noopener noreferrer\">{address}</a>{rest}")
+    };
+    text.split_inclusive(char::is_whitespace).map(link).collect()
 }
 
 fn document(title: &str, body: &str) -> Response {
