@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::answer;
 use crate::call::{Call, Target};
 use crate::error::Error;
+use crate::listing::Reading;
 use crate::person::level;
 use crate::row::{FromRow, Listed, Row, read};
 use crate::session::Session;
@@ -111,25 +112,30 @@ struct PrivilegedWire {
 }
 
 impl Session {
-    /// All user groups with their members, and whether each member's account is in use. One call; needs `account` and a workspace
-    /// admin.
+    /// All user groups with their members, and whether each member's account is in use. Needs `account` and a workspace admin.
     ///
-    /// The answer names the workspace only in most cases. Who acts on it reads something else of the workspace after it that does.
+    /// One call where a group names the workspace, as all do but those of personal workspaces; else one more asks whether the
+    /// workspace is unchanged.
     pub async fn groups(&self, workspace: &BitbucketWorkspace) -> Result<Listed<SeenGroup>, Error> {
         let target = Target::new(GROUPS, &[&workspace.slug]);
         let call = target.call();
         let body = self.ask_unpaged(&target).await?;
         let raw: Vec<&RawValue> = answer::json(&body.bytes, call)?;
         let mut rows = Vec::with_capacity(raw.len());
+        let mut placed = false;
         for (at, raw) in raw.into_iter().enumerate() {
             let (row, of): (Row<SeenGroup>, _) = read(raw, (1, at));
-            if of.is_some_and(|of| of.parse() != Ok(workspace.uuid)) {
-                return Err(Error::WrongWorkspace { call });
+            if let Some(of) = of {
+                if of.parse() != Ok(workspace.uuid) {
+                    return Err(Error::WrongWorkspace { call });
+                }
+                placed = true;
             }
             rows.push(row);
         }
         let unproven = |unproven| Error::Unproven { call, unproven };
-        Listed::from_rows(call, Complete::unpaged(rows).map_err(unproven)?).map_err(unproven)
+        let listed = Listed::from_rows(call, Complete::unpaged(rows).map_err(unproven)?).map_err(unproven)?;
+        self.placed(workspace, Reading { listed, placed }).await
     }
 
     /// What every group may do on every repository, in one call: an accelerator that may be missing. Needs `repository:admin`.

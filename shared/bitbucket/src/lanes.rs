@@ -42,16 +42,17 @@ pub struct StructureListing {
 impl Session {
     /// Reads the members lane: `ceil(M/100) + 3` calls for M members and up to 100 owners.
     ///
-    /// The workspace is asked for by its UUID first, and the rows of the members, which are read last, name it again: so the
-    /// groups, whose answer may not name it, were read under a slug that was the workspace's before and after.
+    /// The workspace is asked for by its UUID first; then all at once, by the slug it has. The rows of each listing name the
+    /// workspace again, or else one call more asks whether it still has that slug.
     pub async fn read_members_lane(
         &self,
         workspace: BitbucketWorkspaceUuid,
     ) -> Result<MembersListing, Error> {
         let workspace = self.workspace(&WorkspaceRef::Uuid(workspace)).await?;
-        let (owners, groups) =
-            futures_util::future::join(self.owners(&workspace), self.groups(&workspace)).await;
-        let members = self.members(&workspace).await?;
+        let others =
+            async { Ok(futures_util::future::join(self.groups(&workspace), self.owners(&workspace)).await) };
+        let (members, (groups, owners)) =
+            futures_util::future::try_join(self.members(&workspace), others).await?;
         Ok(MembersListing { workspace, members, owners, groups })
     }
 
@@ -71,11 +72,12 @@ impl Session {
             self.projects(&workspace),
         );
         let (repositories, projects) = listings.await?;
-        // Before the grants: where the budget ends among them, the listings have been proven all the same.
-        self.unchanged(&workspace).await?;
         let asked: Vec<SeenProject> =
             projects.seen().entries().iter().filter(|project| wanted(project)).cloned().collect();
-        let grants = self.grants_of_projects(&workspace, asked).await;
+        // Asked first: where the budget ends among the grants, the listings have been proven all the same.
+        let unchanged = self.unchanged(&workspace);
+        let grants = async { Ok(self.grants_of_projects(&workspace, asked).await) };
+        let ((), grants) = futures_util::future::try_join(unchanged, grants).await?;
         Ok(StructureListing { workspace, repositories, projects, grants })
     }
 }

@@ -64,7 +64,8 @@ impl Session {
         target: &Target,
         workspace: Option<BitbucketWorkspaceUuid>,
     ) -> Result<Reading<T>, Error> {
-        match self.list_unless(target, workspace, |_| false).await? {
+        // On the heap: reading pages takes many states, and lanes read several listings at once.
+        match Box::pin(self.list_unless(target, workspace, |_| false)).await? {
             Ended::Whole(reading) => Ok(reading),
             Ended::Stopped(_) => Err(Error::Unproven { call: target.call(), unproven: Unproven::Unfinished }),
         }

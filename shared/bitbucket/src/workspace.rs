@@ -391,7 +391,7 @@ impl Session {
     }
 
     /// A listing whose rows name the workspace is of that workspace. If none does, the workspace is asked.
-    async fn placed<T: FromRow>(
+    pub(crate) async fn placed<T: FromRow>(
         &self,
         workspace: &BitbucketWorkspace,
         reading: Reading<T>,

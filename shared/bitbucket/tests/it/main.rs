@@ -8,9 +8,11 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod calls;
 mod faults;
 mod listings;
 mod people;
 mod probe;
 mod support;
 mod tokens;
+mod world;

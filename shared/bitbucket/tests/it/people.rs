@@ -388,6 +388,24 @@ async fn a_group_is_kept_back_whole_if_one_of_its_members_is_not_understood() {
 }
 
 #[tokio::test]
+async fn groups_that_do_not_name_the_workspace_make_the_client_ask_for_it() {
+    for owner in [Value::Null, json!({"uuid": uuid(1, 1), "is_team": false})] {
+        let read = async |slug: &'static str| {
+            let owner = owner.clone();
+            let server = Server::start(move |request| match request.path.as_str() {
+                ACME => Reply::ok(json!({"uuid": WORKSPACE, "slug": slug, "name": "Acme"})),
+                _ => Reply::ok(json!([{"slug": "devs", "members": [], "owner": owner}])),
+            })
+            .await;
+            let groups = server.session(once()).groups(&workspace()).await;
+            groups.map(|groups| groups.seen().len()).map_err(|error| error.code())
+        };
+        assert_eq!(read("acme").await, Ok(1));
+        assert_eq!(read("renamed").await, Err("wrong_workspace"));
+    }
+}
+
+#[tokio::test]
 async fn groups_fail_in_the_same_ways_as_pages() {
     let group = || json!({"slug": "devs", "name": "Devs", "members": []});
     let foreign = json!([{"slug": "devs", "members": [], "owner": {"uuid": uuid(9, 9), "is_team": true}}]);

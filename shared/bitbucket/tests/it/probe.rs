@@ -12,9 +12,11 @@ fn all(request: &Request) -> Reply {
     let list = |row: Value| Reply::ok(json!({"size": 1, "pagelen": 1, "values": [row]}));
     let path = request.path.strip_prefix("/2.0/").or(request.path.strip_prefix("/1.0/")).unwrap();
     match path {
-        "workspaces/acme" => Reply::ok(json!({"uuid": WORKSPACE, "slug": "acme", "name": "Acme"}))
-            .header("x-credential-type", "workspace_access_token")
-            .header("x-oauth-scopes", "account, project:admin, repository:admin"),
+        "workspaces/acme" | "workspaces/%7Baaaaaaaa-0000-0000-0000-000000000001%7D" => {
+            Reply::ok(json!({"uuid": WORKSPACE, "slug": "acme", "name": "Acme"}))
+                .header("x-credential-type", "workspace_access_token")
+                .header("x-oauth-scopes", "account, project:admin, repository:admin")
+        }
         "workspaces/acme/members" if request.query("q").is_some() => {
             Reply::ok(json!({"size": 0, "values": []}))
         }
@@ -22,7 +24,9 @@ fn all(request: &Request) -> Reply {
         "workspaces/acme/permissions" => {
             list(json!({"user": user, "workspace": place, "permission": "owner"}))
         }
-        "groups/acme/" => Reply::ok(json!([{"slug": "devs", "name": "Devs", "members": []}])),
+        "groups/acme/" => Reply::ok(json!([
+            {"slug": "devs", "name": "Devs", "members": [], "owner": {"uuid": WORKSPACE, "is_team": true}},
+        ])),
         "workspaces/acme/projects" => list(json!({"uuid": uuid(3, 1), "key": "MOB", "name": "Mobile"})),
         "repositories/acme" => list(json!({
             "uuid": uuid(2, 1), "slug": "app", "is_private": true, "project": {"uuid": uuid(3, 1), "key": "MOB"},
