@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn echo(event: LambdaEvent<Value>) -> Result<Value, Error> {
-    match event.payload["do"].as_str() {
+    match event.payload.get("do").and_then(Value::as_str) {
         Some("fail") => Err("it was told to fail".into()),
         Some("hang") => {
             tokio::time::sleep(Duration::from_secs(600)).await;

@@ -1,7 +1,5 @@
 //! A relying party in a few lines, to walk a login with.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use reqwest::{Client as Http, Response, Url};
 use serde_json::Value;
 use standin_openid::{Client, Flavour, Person, Running, start};

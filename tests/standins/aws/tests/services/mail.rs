@@ -1,15 +1,11 @@
 //! SES, proven with the real SDK, and the outbox.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod support;
-
+use crate::support::services;
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader};
 use serde_json::Value;
 use standin_aws::Running;
 use standin_aws::event::{Feedback, mail_feedback};
-use support::services;
 
 fn part(text: &str) -> Content {
     Content::builder().data(text).build().unwrap()

@@ -1,13 +1,9 @@
 //! The bus, the control API, and the events that functions are called with.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod support;
-
+use crate::support::services;
 use aws_sdk_secretsmanager::Client;
 use serde_json::{Value, json};
 use standin_aws::event::{HttpAnswer, HttpEvent, schedule, schedule_with_input};
-use support::services;
 
 #[tokio::test]
 async fn events_are_put_on_a_bus_one_by_one() {

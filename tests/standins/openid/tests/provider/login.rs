@@ -1,13 +1,9 @@
 //! A login as it should be, and the logins that must not go through.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod support;
-
+use crate::support::{NONCE, REDIRECT, SECRET, claims, form, header, location, login, rig};
 use serde_json::Value;
 use standin_openid::people::{HARBOUR_STUDIO, LINDQVIST_AUDIT};
 use standin_openid::{AnswerIssuer, Endpoint, Flavour, MICROSOFT_CONSUMERS, people};
-use support::{NONCE, REDIRECT, SECRET, claims, form, header, location, login, rig};
 
 /// Verifies with a library, as a relying party does.
 fn verify(token: &str, keys: &Value, issuer: &str) -> Result<Value, jsonwebtoken::errors::Error> {
@@ -235,7 +231,7 @@ async fn what_was_asked_is_written_down_with_its_parameters() {
     assert_eq!(authorize.parameter("nonce"), Some(NONCE));
     assert_eq!(authorize.status, 302);
     let [token] = &rig.provider.requests(Endpoint::Token)[..] else { panic!("one request") };
-    assert_eq!(token.parameter("code_verifier"), Some(support::VERIFIER));
+    assert_eq!(token.parameter("code_verifier"), Some(crate::support::VERIFIER));
     assert_eq!(token.header("content-type"), Some("application/x-www-form-urlencoded"));
     rig.provider.forget_requests();
     assert!(rig.provider.all_requests().is_empty());

@@ -1,7 +1,5 @@
 //! The runtime API, proven with a function on the real `lambda_runtime`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,14 +1,10 @@
 //! Secrets Manager, proven with the real SDK.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod support;
-
+use crate::support::services;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use aws_sdk_secretsmanager::primitives::Blob;
 use standin_aws::{Fault, Times};
-use support::services;
 
 #[tokio::test]
 async fn a_secret_is_created_read_and_described() {

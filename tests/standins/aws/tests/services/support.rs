@@ -1,7 +1,5 @@
 //! The services, and the SDK's configuration to call them.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use standin_aws::{Running, start};

@@ -1,0 +1,6 @@
+//! The provider before a relying party.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod login;
+mod support;
