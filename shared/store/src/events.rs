@@ -1,0 +1,32 @@
+//! Events, numbered without gaps for each workspace, so that they can be replayed in order.
+
+use rollcall_domain::WorkspaceId;
+use rollcall_domain::event::Event;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+use crate::reading::{Page, Position};
+use crate::{Store, keys};
+
+/// An event with its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// Its number in the workspace, from 1 on.
+    pub sequence: u64,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Store {
+    /// The events after a number, in order; the newest of all if `limit` allows. One query.
+    pub async fn events_after(
+        &self,
+        workspace: WorkspaceId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Page<StoredEvent>, StoreError> {
+        let after = Position(format!("{after:020}"));
+        self.query_page(&keys::of(workspace, "events"), "", Some(&after), limit, true).await
+    }
+}

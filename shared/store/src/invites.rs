@@ -1,0 +1,146 @@
+//! Invites: one row each, one for its present token, one for its address; and the barriers that void those issued before.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use rollcall_domain::identity::EmailAddress;
+use rollcall_domain::invite::{Invite, InviteState};
+use rollcall_domain::{InviteId, Timestamp, TokenHash, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+use crate::reading::{Page, Position};
+use crate::transaction::{MOST_ITEMS, Record, Transaction, When};
+use crate::{Store, keys};
+
+/// Invites issued before this moment, to whom the key names, are void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Barrier {
+    pub(crate) at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TokenRow {
+    workspace: WorkspaceId,
+    invite: InviteId,
+}
+
+/// Rows that one new invite takes: itself, its token, its address, the former token of the same address.
+const ROWS: usize = 4;
+
+impl Store {
+    /// Issues invites, each for itself: all that fit into one transaction together. `replacing` is the pending invite to the same
+    /// address, which is revoked by it.
+    pub async fn issue_invites(
+        &self,
+        invites: &[(Invite, Option<Invite>)],
+        record: Record,
+    ) -> Result<(), StoreError> {
+        let mut record = Some(record);
+        let extra = record.as_ref().map_or(0, |record| record.audit.len() + record.events.len() + 1);
+        let room = MOST_ITEMS.saturating_sub(extra).max(ROWS) / ROWS;
+        for chunk in invites.chunks(room.max(1)) {
+            let mut transaction = self.transaction();
+            for (invite, replacing) in chunk {
+                if let Some(former) = replacing {
+                    put(&mut transaction, former)?;
+                    transaction.delete("former link", &keys::invite_token(former.token), When::Always)?;
+                }
+                put(&mut transaction, invite)?;
+                put_token(&mut transaction, invite)?;
+            }
+            transaction.record(record.take().unwrap_or_default())?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Changes an invite: revoked, or issued anew with another token. `before` is it as it was read.
+    pub async fn update_invite(
+        &self,
+        invite: &Invite,
+        before: &Invite,
+        record: Record,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.transaction();
+        put(&mut transaction, invite)?;
+        if invite.token != before.token || invite.state != InviteState::Pending {
+            transaction.delete("former link", &keys::invite_token(before.token), When::Always)?;
+        }
+        if invite.token != before.token && invite.state == InviteState::Pending {
+            put_token(&mut transaction, invite)?;
+        }
+        transaction.record(record)?;
+        transaction.commit().await
+    }
+
+    /// An invite.
+    pub async fn invite(
+        &self,
+        workspace: WorkspaceId,
+        invite: InviteId,
+    ) -> Result<Option<Invite>, StoreError> {
+        self.get(&keys::invite(workspace, invite)).await
+    }
+
+    /// The invite whose present token has this hash, unless it was voided with everything issued to the same person before.
+    pub async fn invite_by_token(&self, token: TokenHash) -> Result<Option<Invite>, StoreError> {
+        let Some(row) = self.get::<TokenRow>(&keys::invite_token(token)).await? else { return Ok(None) };
+        let Some(invite) = self.invite(row.workspace, row.invite).await? else { return Ok(None) };
+        let mut who = vec![invite.email.to_string()];
+        who.extend(invite.pinned.iter().map(keys::identity_partition));
+        for who in who {
+            let barrier: Option<Barrier> = self.get(&keys::barrier(invite.workspace, &who)).await?;
+            if barrier.is_some_and(|barrier| invite.issued_at <= barrier.at) {
+                return Ok(None);
+            }
+        }
+        Ok((invite.token == token).then_some(invite))
+    }
+
+    /// The pending invite to an address, if there is one.
+    pub async fn invite_to(
+        &self,
+        workspace: WorkspaceId,
+        email: &EmailAddress,
+    ) -> Result<Option<Invite>, StoreError> {
+        match self.get::<TokenRow>(&keys::pending_invite(workspace, email)).await? {
+            Some(row) => self.invite(workspace, row.invite).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A page of the invites, newest first. One query.
+    pub async fn invites(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<Page<Invite>, StoreError> {
+        self.query_page(&keys::of(workspace, "invites"), "", after, limit, false).await
+    }
+}
+
+/// Consumes an invite within the transaction that lets its person in: on condition that it is pending and was not replaced.
+pub(crate) fn consume(transaction: &mut Transaction<'_>, accepted: &Invite) -> Result<(), StoreError> {
+    put(transaction, accepted)?;
+    let mine = AttributeValue::S(accepted.id.to_string());
+    transaction.delete("invite's link", &keys::invite_token(accepted.token), When::Is("invite", mine))
+}
+
+/// Writes an invite. `version` in it is the one it was read at; it rises by one.
+fn put(transaction: &mut Transaction<'_>, invite: &Invite) -> Result<(), StoreError> {
+    let changed = Invite { version: invite.version + 1, ..invite.clone() };
+    transaction.put(
+        "invite",
+        &keys::invite(invite.workspace, invite.id),
+        &changed,
+        None,
+        When::Version(invite.version),
+    )
+}
+
+fn put_token(transaction: &mut Transaction<'_>, invite: &Invite) -> Result<(), StoreError> {
+    let row = TokenRow { workspace: invite.workspace, invite: invite.id };
+    transaction.put("link", &keys::invite_token(invite.token), &row, Some(invite.expires_at), When::New)?;
+    let address = keys::pending_invite(invite.workspace, &invite.email);
+    transaction.put("invitee", &address, &row, Some(invite.expires_at), When::Always)
+}

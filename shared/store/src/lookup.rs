@@ -1,0 +1,71 @@
+//! What the admin API shows beside a page: looked up for all its entries at once, never one by one.
+
+use std::collections::BTreeMap;
+
+use rollcall_domain::identity::Identity;
+use rollcall_domain::member::Member;
+use rollcall_domain::mirror::{Person, Team};
+use rollcall_domain::{MemberId, TeamId, WorkspaceId};
+
+use crate::error::StoreError;
+use crate::members::Membership;
+use crate::mirror::Responsibility;
+use crate::{CoverageRow, Store, keys};
+
+impl Store {
+    /// The coverages of some members.
+    pub async fn coverages_of(
+        &self,
+        workspace: WorkspaceId,
+        members: &[MemberId],
+    ) -> Result<BTreeMap<MemberId, CoverageRow>, StoreError> {
+        let wanted: Vec<_> = members.iter().map(|member| keys::coverage(workspace, *member)).collect();
+        let rows: Vec<CoverageRow> = self.get_many(&wanted).await?;
+        Ok(rows.into_iter().map(|row| (row.member, row)).collect())
+    }
+
+    /// Some teams, those removed included.
+    pub async fn teams_by_id(
+        &self,
+        workspace: WorkspaceId,
+        teams: &[TeamId],
+    ) -> Result<BTreeMap<TeamId, Team>, StoreError> {
+        let wanted: Vec<_> = teams.iter().map(|team| keys::team(workspace, *team)).collect();
+        let rows: Vec<Team> = self.get_many(&wanted).await?;
+        Ok(rows.into_iter().map(|team| (team.id, team)).collect())
+    }
+
+    /// The members that some identities sign in as.
+    pub async fn members_by_identities(
+        &self,
+        workspace: WorkspaceId,
+        identities: &[Identity],
+    ) -> Result<Vec<Member>, StoreError> {
+        let wanted: Vec<_> =
+            identities.iter().map(|identity| keys::identity(workspace, identity)).collect();
+        let memberships: Vec<Membership> = self.get_many(&wanted).await?;
+        let mut wanted: Vec<_> =
+            memberships.iter().map(|membership| keys::member(workspace, membership.member)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        self.get_many(&wanted).await
+    }
+
+    /// Everybody of the Bitbucket workspace, those who left included.
+    pub async fn all_people(&self, workspace: WorkspaceId) -> Result<Vec<Person>, StoreError> {
+        self.query_all(&keys::of(workspace, "people")).await
+    }
+
+    /// Every responsibility.
+    pub async fn all_responsibilities(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<Responsibility>, StoreError> {
+        self.query_all(&keys::of(workspace, "responsibilities")).await
+    }
+
+    /// Every team, those removed included.
+    pub async fn all_teams(&self, workspace: WorkspaceId) -> Result<Vec<Team>, StoreError> {
+        self.query_all(&keys::of(workspace, "teams")).await
+    }
+}

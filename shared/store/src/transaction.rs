@@ -1,0 +1,331 @@
+//! One transaction: a change, its audit entries and its events, or none of them.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
+};
+use rollcall_domain::audit::AuditEntry;
+use rollcall_domain::event::Event;
+use rollcall_domain::{Timestamp, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+use crate::Store;
+use crate::error::{StoreError, failed};
+use crate::events::StoredEvent;
+use crate::item;
+use crate::keys::{self, Key};
+
+/// What DynamoDB takes in one transaction.
+pub(crate) const MOST_ITEMS: usize = 100;
+
+/// How often a transaction is tried that was only in somebody's way.
+const ATTEMPTS: u32 = 12;
+
+/// How long events are kept for replay.
+const KEEP_EVENTS: Duration = Duration::from_hours(30 * 24);
+
+/// What has to hold of an item for it to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum When {
+    /// There is none.
+    New,
+    /// There is one.
+    Exists,
+    /// It has this version, or, for version 0, there is none.
+    Version(u64),
+    /// An attribute has this value.
+    Is(&'static str, AttributeValue),
+    /// There is none, or an attribute has this value.
+    NewOrIs(&'static str, AttributeValue),
+    /// Anything: the key itself says what is meant, and writing it twice is writing it once.
+    Always,
+}
+
+/// What is written together with a change.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// Who did what to whom, and why.
+    pub audit: Vec<AuditEntry>,
+    /// What the application is told, in order.
+    pub events: Vec<Event>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sequence {
+    last: u64,
+}
+
+/// Writes that happen together or not at all.
+pub struct Transaction<'s> {
+    store: &'s Store,
+    items: Vec<(&'static str, TransactWriteItem)>,
+    events: Vec<Event>,
+}
+
+impl Store {
+    /// A transaction without anything in it.
+    pub fn transaction(&self) -> Transaction<'_> {
+        Transaction { store: self, items: Vec::new(), events: Vec::new() }
+    }
+}
+
+impl Transaction<'_> {
+    /// How many items it has, those of its events included.
+    pub fn len(&self) -> usize {
+        let workspaces: BTreeSet<WorkspaceId> = self.events.iter().map(|event| event.workspace).collect();
+        self.items.len() + self.events.len() + workspaces.len()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.events.is_empty()
+    }
+
+    /// Writes a value. `what` names it in a conflict.
+    pub fn put<T: Serialize>(
+        &mut self,
+        what: &'static str,
+        key: &Key,
+        value: &T,
+        ttl: Option<Timestamp>,
+        when: When,
+    ) -> Result<(), StoreError> {
+        let condition = Condition::of(when);
+        let put = Put::builder()
+            .table_name(self.store.table())
+            .set_item(Some(item::write(key, value, ttl)?))
+            .set_condition_expression(condition.expression)
+            .set_expression_attribute_names(condition.names)
+            .set_expression_attribute_values(condition.values)
+            .build()
+            .map_err(incomplete)?;
+        self.items.push((what, TransactWriteItem::builder().put(put).build()));
+        Ok(())
+    }
+
+    /// Removes an item.
+    pub fn delete(&mut self, what: &'static str, key: &Key, when: When) -> Result<(), StoreError> {
+        let condition = Condition::of(when);
+        let delete = Delete::builder()
+            .table_name(self.store.table())
+            .set_key(Some(key.attributes()))
+            .set_condition_expression(condition.expression)
+            .set_expression_attribute_names(condition.names)
+            .set_expression_attribute_values(condition.values)
+            .build()
+            .map_err(incomplete)?;
+        self.items.push((what, TransactWriteItem::builder().delete(delete).build()));
+        Ok(())
+    }
+
+    /// Only checks an item.
+    pub fn check(&mut self, what: &'static str, key: &Key, when: When) -> Result<(), StoreError> {
+        let condition = Condition::of(when);
+        let check = ConditionCheck::builder()
+            .table_name(self.store.table())
+            .set_key(Some(key.attributes()))
+            .set_condition_expression(condition.expression)
+            .set_expression_attribute_names(condition.names)
+            .set_expression_attribute_values(condition.values)
+            .build()
+            .map_err(incomplete)?;
+        self.items.push((what, TransactWriteItem::builder().condition_check(check).build()));
+        Ok(())
+    }
+
+    /// Adds what is written together with the change.
+    pub fn record(&mut self, record: Record) -> Result<(), StoreError> {
+        for entry in record.audit {
+            let key = keys::audit(entry.workspace, entry.id);
+            self.put("audit entry", &key, &entry, None, When::New)?;
+        }
+        self.events.extend(record.events);
+        Ok(())
+    }
+
+    /// Writes all of it, or nothing. A transaction that was only in somebody's way is tried again; one whose condition does not
+    /// hold is a [`StoreError::Conflict`].
+    pub async fn commit(self) -> Result<(), StoreError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        if self.len() > MOST_ITEMS {
+            return Err(StoreError::TooLarge { what: "a transaction" });
+        }
+        let mut attempt = 0;
+        loop {
+            let (names, items, token) = self.numbered().await?;
+            match self.send(&names, items, &token).await {
+                Outcome::Done => return Ok(()),
+                Outcome::Failed(error) => return Err(error),
+                Outcome::InTheWay => back_off(&mut attempt).await?,
+            }
+        }
+    }
+
+    /// The items with the events' numbers, and a token by which a repeated request is recognised as the same.
+    async fn numbered(&self) -> Result<(Vec<&'static str>, Vec<TransactWriteItem>, String), StoreError> {
+        let (mut names, mut items): (Vec<_>, Vec<_>) = self.items.iter().cloned().unzip();
+        let mut last: HashMap<WorkspaceId, (u64, u64)> = HashMap::new();
+        for event in &self.events {
+            let workspace = event.workspace;
+            let (_, number) = match last.entry(workspace) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let known = self.store.get::<Sequence>(&keys::sequence(workspace)).await?;
+                    let known = known.map_or(0, |known| known.last);
+                    unknown.insert((known, known))
+                }
+            };
+            *number += 1;
+            let key = keys::event(workspace, *number);
+            let stored = StoredEvent { sequence: *number, event: event.clone() };
+            let put = Put::builder()
+                .table_name(self.store.table())
+                .set_item(Some(item::write(&key, &stored, Some(event.at.plus(KEEP_EVENTS)))?))
+                .condition_expression("attribute_not_exists(pk)")
+                .build()
+                .map_err(incomplete)?;
+            names.push(SEQUENCE);
+            items.push(TransactWriteItem::builder().put(put).build());
+        }
+        for (workspace, (before, after)) in last {
+            let update = Update::builder()
+                .table_name(self.store.table())
+                .set_key(Some(keys::sequence(workspace).attributes()))
+                .update_expression("SET #last = :after")
+                .condition_expression(if before == 0 {
+                    "attribute_not_exists(pk) OR #last = :before"
+                } else {
+                    "#last = :before"
+                })
+                .expression_attribute_names("#last", "last")
+                .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
+                .expression_attribute_values(":after", AttributeValue::N(after.to_string()))
+                .build()
+                .map_err(incomplete)?;
+            names.push(SEQUENCE);
+            items.push(TransactWriteItem::builder().update(update).build());
+        }
+        let random = || RandomState::new().build_hasher().finish();
+        Ok((names, items, format!("{:016x}{:016x}", random(), random())))
+    }
+
+    async fn send(&self, names: &[&'static str], items: Vec<TransactWriteItem>, token: &str) -> Outcome {
+        let mut attempt = 0;
+        loop {
+            let call = self.store.client.transact_write_items().client_request_token(token);
+            match call.set_transact_items(Some(items.clone())).send().await {
+                Ok(_) => return Outcome::Done,
+                Err(error) => {
+                    if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                        error.as_service_error()
+                    {
+                        return judge(names, cancelled.cancellation_reasons());
+                    }
+                    // Whether it landed is not known. The same token makes the repetition the same transaction: it lands once.
+                    let unknown = !matches!(error, SdkError::ConstructionFailure(_)) && is_transient(&error);
+                    if !unknown || back_off(&mut attempt).await.is_err() {
+                        return Outcome::Failed(failed(&error));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The name of what numbers the events: a conflict about it is in nobody's way but its own, and is tried again.
+const SEQUENCE: &str = "event sequence";
+
+enum Outcome {
+    Done,
+    InTheWay,
+    Failed(StoreError),
+}
+
+fn is_transient(error: &SdkError<TransactWriteItemsError>) -> bool {
+    match error.as_service_error() {
+        None => true,
+        Some(
+            TransactWriteItemsError::InternalServerError(_)
+            | TransactWriteItemsError::TransactionInProgressException(_),
+        ) => true,
+        Some(
+            TransactWriteItemsError::ProvisionedThroughputExceededException(_)
+            | TransactWriteItemsError::RequestLimitExceeded(_),
+        ) => true,
+        Some(_) => false,
+    }
+}
+
+fn judge(names: &[&'static str], reasons: &[CancellationReason]) -> Outcome {
+    let mut in_the_way = false;
+    for (name, reason) in names.iter().zip(reasons) {
+        match reason.code() {
+            None | Some("None") => {}
+            Some("ConditionalCheckFailed") if *name == SEQUENCE => in_the_way = true,
+            Some("ConditionalCheckFailed") => return Outcome::Failed(StoreError::Conflict { what: name }),
+            Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => {
+                in_the_way = true;
+            }
+            Some("ItemCollectionSizeLimitExceeded") => {
+                return Outcome::Failed(StoreError::TooLarge { what: name });
+            }
+            Some(code) => return Outcome::Failed(StoreError::Unavailable(format!("{name}: {code}"))),
+        }
+    }
+    if in_the_way {
+        Outcome::InTheWay
+    } else {
+        Outcome::Failed(StoreError::Unavailable("cancelled without a reason".to_owned()))
+    }
+}
+
+struct Condition {
+    expression: Option<String>,
+    names: Option<HashMap<String, String>>,
+    values: Option<HashMap<String, AttributeValue>>,
+}
+
+impl Condition {
+    fn of(when: When) -> Self {
+        let named = |expression: &str, name: &str, value| Self {
+            expression: Some(expression.to_owned()),
+            names: Some(HashMap::from([("#a".to_owned(), name.to_owned())])),
+            values: Some(HashMap::from([(":a".to_owned(), value)])),
+        };
+        let plain =
+            |expression: &str| Self { expression: Some(expression.to_owned()), names: None, values: None };
+        match when {
+            When::Always => Self { expression: None, names: None, values: None },
+            When::New | When::Version(0) => plain("attribute_not_exists(pk)"),
+            When::Exists => plain("attribute_exists(pk)"),
+            When::Version(version) => named("#a = :a", "version", AttributeValue::N(version.to_string())),
+            When::Is(name, value) => named("#a = :a", name, value),
+            When::NewOrIs(name, value) => named("attribute_not_exists(pk) OR #a = :a", name, value),
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// Waits a little, longer each time and never in step with others; an error once it was enough.
+pub(crate) async fn back_off(attempt: &mut u32) -> Result<(), StoreError> {
+    *attempt += 1;
+    if *attempt >= ATTEMPTS {
+        return Err(StoreError::Throttled);
+    }
+    let random = RandomState::new().build_hasher().finish();
+    let longest = 8_u64.saturating_mul(1 << (*attempt).min(8));
+    tokio::time::sleep(Duration::from_millis(random % longest)).await;
+    Ok(())
+}
