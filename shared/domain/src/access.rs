@@ -77,6 +77,41 @@ impl Coverage {
     }
 }
 
+/// A [`Coverage`] that is counted and not spelled out: what can be kept of every member of a large workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoverageCount {
+    /// Private repositories of the workspace.
+    pub of: usize,
+    /// Private repositories that the account certainly cannot access.
+    pub missing: usize,
+    /// Private repositories of which that is not known.
+    pub unread: usize,
+    /// Some of those that are missing, in the order of their UUIDs: as many as were asked for.
+    pub examples: Vec<RepositoryUuid>,
+}
+
+impl CoverageCount {
+    /// Whether the account can access all private repositories; as [`Coverage::all`].
+    pub fn all(&self) -> Option<bool> {
+        match (self.of, self.missing, self.unread) {
+            (0, ..) => None,
+            (_, 0, 0) => Some(true),
+            (_, 0, _) => None,
+            _ => Some(false),
+        }
+    }
+
+    /// Whether it can access at least one private repository; as [`Coverage::any`].
+    pub fn any(&self) -> Option<bool> {
+        match (self.of, self.missing + self.unread < self.of, self.unread) {
+            (0, ..) => None,
+            (_, true, _) => Some(true),
+            (_, false, 0) => Some(false),
+            (_, false, _) => None,
+        }
+    }
+}
+
 /// A set of repositories, one bit each, by their place in [`AccessMap::repositories`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Bits(Vec<u64>);
@@ -112,10 +147,18 @@ impl Bits {
         })
     }
 
+    fn word(&self, at: usize) -> u64 {
+        self.0.get(at).copied().unwrap_or(0)
+    }
+
     fn contains(&self, at: usize) -> bool {
         self.0.get(at / 64).is_some_and(|word| word & (1 << (at % 64)) != 0)
     }
 }
+
+/// Some repositories of an [`AccessMap`].
+#[derive(Debug, Clone)]
+pub struct RepositorySet(Bits);
 
 /// All access of a workspace, laid out so that each question is a few word-wise operations.
 #[derive(Debug)]
@@ -205,6 +248,48 @@ impl<G: Ord + Clone> AccessMap<G> {
         self.coverage_of(person, false)
     }
 
+    /// The same, counted, with so many examples of what is missing.
+    pub fn count(&self, person: AccountUuid, examples: usize) -> CoverageCount {
+        let mut count = CoverageCount { of: self.private_count, missing: 0, unread: 0, examples: Vec::new() };
+        if self.owners.contains(&person) {
+            return count;
+        }
+        let reach = self.reach(person, true);
+        for (at, private) in self.private.0.iter().enumerate() {
+            let out = private & !reach.word(at);
+            let missing = out & self.read.word(at);
+            count.missing += missing.count_ones() as usize;
+            count.unread += (out & !missing).count_ones() as usize;
+        }
+        if count.missing > 0 && examples > 0 {
+            let missing = self.private.without(&reach).filter(|at| self.read.contains(*at));
+            count.examples.extend(missing.filter_map(|at| self.repositories.get(at).copied()).take(examples));
+            count.examples.sort_unstable();
+        }
+        count
+    }
+
+    /// The set of some repositories, to be asked about many accounts.
+    pub fn set(&self, of: &BTreeSet<RepositoryUuid>) -> RepositorySet {
+        let mut set = Bits::default();
+        for (at, _) in self.repositories.iter().enumerate().filter(|(_, uuid)| of.contains(uuid)) {
+            set.insert(at);
+        }
+        RepositorySet(set)
+    }
+
+    /// Whether the account certainly cannot access one of these.
+    pub fn misses_one_of(&self, person: AccountUuid, set: &RepositorySet) -> bool {
+        if self.owners.contains(&person) {
+            return false;
+        }
+        let reach = self.reach(person, true);
+        let candidates = set.0.0.iter().enumerate();
+        candidates
+            .into_iter()
+            .any(|(at, word)| word & self.private.word(at) & self.read.word(at) & !reach.word(at) != 0)
+    }
+
     fn coverage_of(&self, person: AccountUuid, direct: bool) -> Coverage {
         let mut coverage =
             Coverage { of: self.private_count, missing: BTreeSet::new(), unread: BTreeSet::new() };
@@ -292,6 +377,12 @@ mod tests {
                         (None, None) => { expected.unread.insert(row.uuid); }
                     }
                 }
+                let count = map.count(who, 2);
+                prop_assert_eq!((count.of, count.missing, count.unread), (expected.of, expected.missing.len(), expected.unread.len()));
+                prop_assert_eq!((count.all(), count.any()), (expected.all(), expected.any()));
+                prop_assert_eq!(&count.examples, &expected.missing.iter().take(2).copied().collect::<Vec<_>>());
+                let odd: BTreeSet<_> = (0..90).filter(|n| n % 3 == 1).map(repository).collect();
+                prop_assert_eq!(map.misses_one_of(who, &map.set(&odd)), !expected.missing.is_disjoint(&odd));
                 prop_assert_eq!(map.coverage(who), expected);
             }
         }

@@ -105,6 +105,17 @@ pub fn by_standing(policy: Policy, standing: Standing) -> Option<Admission> {
     }
 }
 
+/// Tells one set of repositories from every other: SHA-256 of their UUIDs in order, in hexadecimal digits.
+pub fn set_digest<'a>(repositories: impl IntoIterator<Item = &'a RepositoryUuid>) -> String {
+    use sha2::Digest as _;
+    let sorted: BTreeSet<&RepositoryUuid> = repositories.into_iter().collect();
+    let mut hasher = sha2::Sha256::new();
+    for uuid in sorted {
+        hasher.update(uuid.as_uuid().as_bytes());
+    }
+    crate::secret::hexadecimal(&hasher.finalize())
+}
+
 /// Decides about a sign-in. `sets` is `None` while a listing it needs has not been read completely.
 pub fn decide(policy: Policy, standing: Standing, sets: Option<Sets<'_>>) -> Admission {
     if let Some(decided) = by_standing(policy, standing) {
@@ -219,6 +230,13 @@ mod tests {
             let decision = decide(Policy::AllRepositories, Standing::Member, Some(Sets { person: &person, workspace: &workspace }));
             prop_assert_eq!(matches!(decision, Admission::Admit(_)), workspace.is_subset(&person));
         }
+    }
+
+    #[test]
+    fn a_digest_is_of_the_set_and_of_nothing_else() {
+        assert_eq!(set_digest(&set([2, 1])), set_digest(&set([1, 2])));
+        assert_ne!(set_digest(&set([1])), set_digest(&set([1, 2])));
+        assert_ne!(set_digest(&set([])), set_digest(&set([0])));
     }
 
     #[test]

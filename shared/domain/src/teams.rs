@@ -32,11 +32,24 @@ pub struct SeenTeam<'a> {
     pub people: BTreeSet<AccountUuid>,
 }
 
+/// By what a group is known to be a team. In the order in which it is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sign {
+    /// The slug and the name.
+    SlugAndName,
+    /// The slug and the people.
+    SlugAndPeople,
+    /// The name and the people.
+    NameAndPeople,
+    /// The people alone, exactly.
+    SamePeople,
+}
+
 /// Which team each group is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Followed {
-    /// Groups that are a team already known.
-    pub known: BTreeMap<GroupSlug, TeamId>,
+    /// Groups that are a team already known, and by what.
+    pub known: BTreeMap<GroupSlug, (TeamId, Sign)>,
     /// Groups that are a new team, with the id it gets.
     pub new: BTreeMap<GroupSlug, TeamId>,
 }
@@ -44,7 +57,7 @@ pub struct Followed {
 impl Followed {
     /// The team of a group.
     pub fn team(&self, slug: &GroupSlug) -> Option<TeamId> {
-        self.known.get(slug).or_else(|| self.new.get(slug)).copied()
+        self.known.get(slug).map(|(team, _)| team).or_else(|| self.new.get(slug)).copied()
     }
 }
 
@@ -57,7 +70,8 @@ impl Followed {
 /// 3. same name and alike in people, if that is one group and one team;
 /// 4. exactly the same people, two or more of them, if that is one group and one team.
 ///
-/// Alike means that half or more of all who are in either are in both, or that both are empty. Whatever is left is a new team.
+/// Alike means that half or more of all who are in either are in both, or that both are empty. One group and one team means: of all
+/// there are, whether they are already accounted for or not. Whatever is left is a new team.
 ///
 /// `all` are all teams the mirror ever had, those removed included: they decide the id of a new one, so that the same group gets
 /// the same id however often a run is repeated.
@@ -67,22 +81,17 @@ pub fn follow(
     all: &BTreeMap<TeamId, Team>,
     groups: &[SeenTeam<'_>],
 ) -> Followed {
-    let mut followed = Followed::default();
-    let mut teams: Vec<&KnownTeam<'_>> = known.iter().collect();
-    teams.sort_by_key(|known| known.team.id);
-    let mut left: Vec<&SeenTeam<'_>> = groups.iter().collect();
-    left.sort_by_key(|seen| &seen.group.slug);
-
-    left = by_slug(&mut followed, &mut teams, left, |known, seen| known.team.name == seen.group.name);
-    left = by_slug(&mut followed, &mut teams, left, |known, seen| alike(&known.people, &seen.people));
-    left = one_to_one(&mut followed, &mut teams, &left, |known, seen| {
+    let mut pairing = Pairing { known, groups, followed: Followed::default(), paired: BTreeSet::new() };
+    pairing.by_slug(Sign::SlugAndName, |known, seen| known.team.name == seen.group.name);
+    pairing.by_slug(Sign::SlugAndPeople, |known, seen| alike(&known.people, &seen.people));
+    pairing.one_to_one(Sign::NameAndPeople, |known, seen| {
         known.team.name == seen.group.name && alike(&known.people, &seen.people)
     });
-    left = one_to_one(&mut followed, &mut teams, &left, |known, seen| {
-        known.people.len() >= 2 && known.people == seen.people
-    });
-    for seen in left {
-        let slug = &seen.group.slug;
+    pairing
+        .one_to_one(Sign::SamePeople, |known, seen| known.people.len() >= 2 && known.people == seen.people);
+    let left: Vec<&GroupSlug> = pairing.left().map(|seen| &seen.group.slug).collect();
+    let mut followed = pairing.followed;
+    for slug in left {
         followed.new.insert(slug.clone(), new_id(workspace, all, slug));
     }
     followed
@@ -94,64 +103,68 @@ fn alike(one: &BTreeSet<AccountUuid>, other: &BTreeSet<AccountUuid>) -> bool {
     both * 2 >= one.len() + other.len() - both
 }
 
-/// Pairs groups with teams of the same slug. Two teams can have one slug while the removal of the older one is held back: then
-/// the one with more people in common is meant, and where that does not tell, the first.
-fn by_slug<'g, 'a>(
-    followed: &mut Followed,
-    teams: &mut Vec<&KnownTeam<'_>>,
-    groups: Vec<&'g SeenTeam<'a>>,
-    agree: impl Fn(&KnownTeam<'_>, &SeenTeam<'_>) -> bool,
-) -> Vec<&'g SeenTeam<'a>> {
-    let mut of_slug: BTreeMap<&GroupSlug, Vec<&KnownTeam<'_>>> = BTreeMap::new();
-    for known in teams.iter() {
-        of_slug.entry(&known.team.slug).or_default().push(known);
+/// Groups and teams while they are being paired.
+struct Pairing<'p, 'a> {
+    known: &'p [KnownTeam<'a>],
+    groups: &'p [SeenTeam<'a>],
+    followed: Followed,
+    paired: BTreeSet<TeamId>,
+}
+
+impl<'p, 'a> Pairing<'p, 'a> {
+    /// Groups without a team so far.
+    fn left(&self) -> impl Iterator<Item = &'p SeenTeam<'a>> {
+        self.groups.iter().filter(|seen| !self.followed.known.contains_key(&seen.group.slug))
     }
-    let mut paired = BTreeSet::new();
-    let mut left = Vec::new();
-    for seen in groups {
-        let candidates = of_slug.get(&seen.group.slug).into_iter().flatten();
-        let best = candidates.filter(|known| agree(known, seen)).min_by_key(|known| {
-            let in_common = known.people.intersection(&seen.people).count();
-            (core::cmp::Reverse(in_common), known.team.id)
+
+    fn pair(&mut self, pairs: Vec<(&GroupSlug, TeamId)>, sign: Sign) {
+        for (slug, team) in pairs {
+            self.followed.known.insert(slug.clone(), (team, sign));
+            self.paired.insert(team);
+        }
+    }
+
+    /// Pairs groups with teams of the same slug. Two teams can have one slug while the removal of the older one is held back: then
+    /// the one with more people in common is meant, and where that does not tell, the first.
+    fn by_slug(&mut self, sign: Sign, agree: impl Fn(&KnownTeam<'_>, &SeenTeam<'_>) -> bool) {
+        let mut of_slug: BTreeMap<&GroupSlug, Vec<&KnownTeam<'_>>> = BTreeMap::new();
+        for known in self.known.iter().filter(|known| !self.paired.contains(&known.team.id)) {
+            of_slug.entry(&known.team.slug).or_default().push(known);
+        }
+        let best = |seen: &SeenTeam<'_>| {
+            let candidates = of_slug.get(&seen.group.slug).into_iter().flatten();
+            candidates.filter(|known| agree(known, seen)).map(|known| known.best_for(seen)).min()
+        };
+        let pairs =
+            self.left().filter_map(|seen| best(seen).map(|(_, team)| (&seen.group.slug, team))).collect();
+        self.pair(pairs, sign);
+    }
+
+    /// Pairs groups with teams where the evidence points from one group to one team and back.
+    fn one_to_one(&mut self, sign: Sign, agree: impl Fn(&KnownTeam<'_>, &SeenTeam<'_>) -> bool) {
+        let pairs = self.left().filter_map(|seen| {
+            let mut candidates = self.known.iter().filter(|known| agree(known, seen));
+            let only = candidates.next().filter(|_| candidates.next().is_none())?;
+            let mut others = self.groups.iter().filter(|other| agree(only, other));
+            let unique = others.next().is_some() && others.next().is_none();
+            (unique && !self.paired.contains(&only.team.id)).then_some((&seen.group.slug, only.team.id))
         });
-        match best {
-            Some(known) => {
-                followed.known.insert(seen.group.slug.clone(), known.team.id);
-                paired.insert(known.team.id);
-            }
-            None => left.push(seen),
-        }
+        let pairs = pairs.collect();
+        self.pair(pairs, sign);
     }
-    teams.retain(|known| !paired.contains(&known.team.id));
-    left
 }
 
-/// Pairs groups with teams where the evidence points from one group to one team and back.
-fn one_to_one<'g, 'a>(
-    followed: &mut Followed,
-    teams: &mut Vec<&KnownTeam<'_>>,
-    groups: &[&'g SeenTeam<'a>],
-    agree: impl Fn(&KnownTeam<'_>, &SeenTeam<'_>) -> bool,
-) -> Vec<&'g SeenTeam<'a>> {
-    let mut left = Vec::new();
-    let mut paired = BTreeSet::new();
-    for seen in groups {
-        let mut candidates = teams.iter().filter(|known| agree(known, seen));
-        match (candidates.next(), candidates.next()) {
-            (Some(known), None) if groups.iter().filter(|other| agree(known, other)).count() == 1 => {
-                followed.known.insert(seen.group.slug.clone(), known.team.id);
-                paired.insert(known.team.id);
-            }
-            _ => left.push(*seen),
-        }
+impl KnownTeam<'_> {
+    /// Sorts the better candidate first: more people in common, then the smaller id.
+    fn best_for(&self, seen: &SeenTeam<'_>) -> (core::cmp::Reverse<usize>, TeamId) {
+        (core::cmp::Reverse(self.people.intersection(&seen.people).count()), self.team.id)
     }
-    teams.retain(|known| !paired.contains(&known.team.id));
-    left
 }
 
-/// The id of a new team: decided by the workspace, the slug, and how many teams have had that slug before.
+/// The id of a new team: the first that is free of those that the workspace and the slug decide. It must not depend on what other
+/// teams are called: they may be renamed by the very plan that adds this one.
 fn new_id(workspace: WorkspaceId, all: &BTreeMap<TeamId, Team>, slug: &GroupSlug) -> TeamId {
-    let mut generation = all.values().filter(|team| team.slug == *slug).count();
+    let mut generation = 0_u64;
     loop {
         let hash = sha2::Sha256::digest(format!("team|{workspace}|{slug}|{generation}"));
         let mut random = [0_u8; 10];
@@ -205,7 +218,7 @@ mod tests {
             group("eng", "Engineers", &[1, 2]),
         ] {
             let followed = ask(&[(&dev, &[1, 2])], std::slice::from_ref(&renamed));
-            assert_eq!(followed.known.get(&renamed.slug), Some(&dev.id), "{renamed:?}");
+            assert_eq!(followed.team(&renamed.slug), Some(dev.id), "{renamed:?}");
         }
     }
 

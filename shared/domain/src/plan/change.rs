@@ -206,7 +206,7 @@ impl Change {
         )
     }
 
-    /// What it makes of the mirror.
+    /// What it makes of the mirror. Which run a suspension is due to, the edge that carries it out knows.
     pub fn apply(&self, mirror: &mut Mirror) {
         match self {
             Self::SuspendMember { member, .. } => set_standing(mirror, *member, MemberStanding::Suspended),
@@ -278,81 +278,6 @@ fn set_standing(mirror: &mut Mirror, member: MemberId, standing: MemberStanding)
         mirror.members.get_mut(&member).filter(|member| member.standing != MemberStanding::Disabled)
     {
         member.standing = standing;
-    }
-}
-
-/// A text from outside, made harmless for a line of output.
-struct Plain<'a>(&'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| if c.is_control() { write!(f, "\u{fffd}") } else { write!(f, "{c}") })
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SuspendMember { member, reason, .. } => {
-                let why = match reason {
-                    SuspensionReason::LeftWorkspace => "left the Bitbucket workspace",
-                    SuspensionReason::Inactive => "deactivated at Bitbucket",
-                    SuspensionReason::LostAccess => "lost the access that the policy asks for",
-                    SuspensionReason::InviteEnded => "the invited membership has ended",
-                    SuspensionReason::GrantRevoked => "the invite was revoked with its inviter",
-                };
-                write!(f, "- member {member}: {why}")
-            }
-            Self::RestoreMember { member, .. } => {
-                write!(f, "+ member {member}: back in the Bitbucket workspace")
-            }
-            Self::AddPerson { person } => {
-                write!(f, "+ person {} {}", person.uuid, Plain(&person.display_name))
-            }
-            Self::UpdatePerson { after, .. } => {
-                write!(f, "~ person {} {}", after.uuid, Plain(&after.display_name))
-            }
-            Self::RemovePerson { person } => {
-                write!(f, "- person {} {}", person.uuid, Plain(&person.display_name))
-            }
-            Self::AddTeam { team } => write!(f, "+ team {} {}", team.slug, Plain(&team.name)),
-            Self::UpdateTeam { before, after } => {
-                write!(
-                    f,
-                    "~ team {} {} renamed to {} {}",
-                    before.slug,
-                    Plain(&before.name),
-                    after.slug,
-                    Plain(&after.name)
-                )
-            }
-            Self::RemoveTeam { team } => write!(f, "- team {} {}", team.slug, Plain(&team.name)),
-            Self::AddTeamMember { team, person } => write!(f, "+ team member {person} in {team}"),
-            Self::RemoveTeamMember { team, person, .. } => write!(f, "- team member {person} in {team}"),
-            Self::SetProject { before, after } => {
-                let sign = match (before.as_ref().is_some_and(|project| !project.removed), after.removed) {
-                    (_, true) => '-',
-                    (false, false) => '+',
-                    (true, false) => '~',
-                };
-                write!(f, "{sign} project {} {}", after.key, Plain(&after.name))
-            }
-            Self::AddRepository { repository } => write!(f, "+ repository {}", repository.slug),
-            Self::UpdateRepository { before, after } if before.slug == after.slug => {
-                write!(f, "~ repository {}", after.slug)
-            }
-            Self::UpdateRepository { before, after } => {
-                write!(f, "~ repository {} renamed to {}", before.slug, after.slug)
-            }
-            Self::RemoveRepository { repository } => write!(f, "- repository {}", repository.slug),
-            Self::SetRepositoryGrants { repository, .. } => write!(f, "~ grants of repository {repository}"),
-            Self::SetResponsibility { team, repository, before, after, .. } => match (before, after) {
-                (None, Some(now)) => write!(f, "+ responsibility of {team} for {repository}: {now}"),
-                (Some(was), Some(now)) => {
-                    write!(f, "~ responsibility of {team} for {repository}: {was} to {now}")
-                }
-                (_, None) => write!(f, "- responsibility of {team} for {repository}"),
-            },
-        }
+        member.suspended_by = None;
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use super::{Change, Kept, Lane, Plan};
-use crate::access::{AccessMap, Coverage, Grants, RepositoryAccess};
+use crate::access::{AccessMap, CoverageCount, Grants, RepositoryAccess};
 use crate::bitbucket::{AccountUuid, GroupSlug, Permission, ProjectUuid, RepositoryUuid};
 use crate::connection::{OffboardOn, Policy, Settings};
 use crate::member::SuspensionReason;
@@ -177,15 +177,28 @@ pub fn responsibilities(mirror: &Mirror) -> Vec<Change> {
     appeared.chain(vanished).collect()
 }
 
+/// As many missing repositories of a member are named.
+pub const MOST_EXAMPLES: usize = 50;
+
 /// The coverage of every member that has an account at Bitbucket and is in the mirror.
-pub fn coverages(mirror: &Mirror) -> BTreeMap<MemberId, Coverage> {
+pub fn coverages(mirror: &Mirror) -> BTreeMap<MemberId, CoverageCount> {
     let access = access_map(mirror);
     let known = |account: &AccountUuid| mirror.people.get(account).is_some_and(|person| !person.left);
     let with_account =
         mirror.members.values().filter_map(|member| member.account.map(|account| (member.id, account)));
     with_account
         .filter(|(_, account)| known(account))
-        .map(|(member, account)| (member, access.coverage(account)))
+        .map(|(member, account)| (member, access.count(account, MOST_EXAMPLES)))
+        .collect()
+}
+
+/// Everybody in the workspace of whom the mirror proves that they can access all private repositories.
+pub fn verified_set(mirror: &Mirror) -> BTreeSet<AccountUuid> {
+    let access = access_map(mirror);
+    let present = mirror.people.values().filter(|person| !person.left && !person.inactive);
+    present
+        .filter(|person| access.count(person.uuid, 0).all() == Some(true))
+        .map(|person| person.uuid)
         .collect()
 }
 
@@ -213,14 +226,15 @@ pub fn lost_access(
         return Vec::new();
     }
     let access = access_map(mirror);
+    let just_read = access.set(just_read);
     let lost = |account: AccountUuid| {
-        let coverage = access.coverage(account);
+        let coverage = access.count(account, 0);
         let has = match settings.policy {
             Policy::AllRepositories => coverage.all(),
             Policy::AnyRepository => coverage.any(),
             Policy::WorkspaceMember => Some(true),
         };
-        has == Some(false) && !coverage.missing.is_disjoint(just_read)
+        has == Some(false) && access.misses_one_of(account, &just_read)
     };
     judged
         .into_iter()

@@ -10,6 +10,7 @@ pub mod guard;
 pub mod members;
 pub mod structure;
 mod team;
+mod text;
 pub mod undo;
 
 use core::fmt;
@@ -19,6 +20,7 @@ use sha2::Digest as _;
 
 pub use change::{Change, Removal};
 pub use guard::{Caps, Verdict};
+pub use text::Readable;
 
 /// What a run reads, and so what it may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,18 +123,5 @@ impl Plan {
         let (removals, rest) = self.changes.into_iter().partition(|change| change.removal().is_some());
         let held = Self { lane: self.lane, changes: removals, kept: Vec::new() };
         (Self { lane: self.lane, changes: rest, kept: self.kept }, held)
-    }
-}
-
-/// One line a change, as in a diff: `+` added, `-` removed, `~` changed.
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for change in &self.changes {
-            writeln!(f, "{change}")?;
-        }
-        for kept in &self.kept {
-            writeln!(f, "= kept {}: {}", kept.what, kept.why)?;
-        }
-        Ok(())
     }
 }

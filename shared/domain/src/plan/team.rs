@@ -6,7 +6,7 @@ use super::members::People;
 use super::{Change, Kept};
 use crate::bitbucket::RepositoryUuid;
 use crate::mirror::{Mirror, Read, SeenGroup, Team};
-use crate::teams::{KnownTeam, SeenTeam, follow};
+use crate::teams::{KnownTeam, SeenTeam, Sign, follow};
 use crate::{TeamId, WorkspaceId};
 
 /// Sorts before every repository.
@@ -43,7 +43,7 @@ pub(super) fn plan_teams(
         known.values().filter(|known| !groups.kept.contains(&known.team.slug)).cloned().collect();
     let followed = follow(workspace, &followable, &mirror.teams, &groups_seen);
 
-    let (mut added, mut joined, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut added, mut renamed, mut joined, mut removed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut proven = BTreeSet::new();
     for seen in &groups_seen {
         let group = seen.group;
@@ -53,7 +53,10 @@ pub(super) fn plan_teams(
         let before = known.get(&team);
         match before {
             Some(before) if *before.team == after => {}
-            Some(before) => added.push(Change::UpdateTeam { before: before.team.clone(), after }),
+            Some(before) => {
+                let sign = followed.known.get(&group.slug).map(|(_, sign)| *sign);
+                renamed.push((sign, Change::UpdateTeam { before: before.team.clone(), after }));
+            }
             None => added.push(Change::AddTeam { team: after }),
         }
         let nobody = BTreeSet::new();
@@ -65,6 +68,7 @@ pub(super) fn plan_teams(
         let left = were.iter().filter(|uuid| !group.members.contains_key(uuid) && !people.is_gone(uuid));
         removed.extend(left.map(|person| Change::RemoveTeamMember { team, person: *person, follows: false }));
     }
+    in_safe_order(&mut added, renamed);
     added.append(&mut joined);
     let kept = note_kept(groups, &known);
     // An entry that could not be understood and is not a known team's may be any team's, under a new slug.
@@ -76,6 +80,20 @@ pub(super) fn plan_teams(
         }
     }
     TeamChanges { added, removed, kept, proven }
+}
+
+/// Puts new teams and renames in such an order that a run that breaks off between them and is repeated finds the same team for every
+/// group: what would make a choice of what was certain, or the other way round, comes after that.
+fn in_safe_order(added: &mut Vec<Change>, mut renamed: Vec<(Option<Sign>, Change)>) {
+    renamed.sort_by_key(|(sign, _)| match sign {
+        Some(Sign::NameAndPeople) => 0,
+        Some(Sign::SamePeople) => 1,
+        _ => 2,
+    });
+    let first = renamed.iter().take_while(|(sign, _)| *sign == Some(Sign::NameAndPeople)).count();
+    let later = renamed.split_off(first);
+    added.splice(0..0, renamed.into_iter().map(|(_, change)| change));
+    added.extend(later.into_iter().map(|(_, change)| change));
 }
 
 fn known_teams(mirror: &Mirror) -> BTreeMap<TeamId, KnownTeam<'_>> {
