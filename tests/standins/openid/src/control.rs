@@ -126,6 +126,11 @@ impl Control {
         self.0.world().keys.signing().kid.clone()
     }
 
+    /// The public half of the key that signs, as PEM: the HMAC's secret of [`Forgery::SignedWithPublicKey`].
+    pub fn public_key_pem(&self) -> String {
+        self.0.world().keys.signing().public_pem()
+    }
+
     /// Everybody with an account.
     pub fn people(&self) -> Vec<Person> {
         self.0.world().people.clone()

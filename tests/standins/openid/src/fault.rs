@@ -5,7 +5,7 @@ use core::time::Duration;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 /// A trouble of an endpoint.
@@ -107,6 +107,10 @@ fn padded(bytes: u64, good: axum::body::Bytes) -> Body {
 
 fn cut(good: &axum::body::Bytes) -> Body {
     let half = good.slice(..good.len() / 2);
-    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    Body::from_stream(stream::iter([Ok(half), Err(broken)]))
+    let broken = async {
+        // The server sends what it has while the body makes it wait.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    };
+    Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(broken)))
 }

@@ -1,25 +1,9 @@
 //! A login as it should be, and the logins that must not go through.
 
-use crate::support::{NONCE, REDIRECT, SECRET, claims, form, header, location, login, rig};
+use crate::support::{NONCE, REDIRECT, SECRET, claims, form, header, location, login, rig, verify};
 use serde_json::Value;
 use standin_openid::people::{HARBOUR_STUDIO, LINDQVIST_AUDIT};
 use standin_openid::{AnswerIssuer, Endpoint, Flavour, MICROSOFT_CONSUMERS, people};
-
-/// Verifies with a library, as a relying party does.
-fn verify(token: &str, keys: &Value, issuer: &str) -> Result<Value, jsonwebtoken::errors::Error> {
-    let set: jsonwebtoken::jwk::JwkSet = {
-        let usable = |key: &&Value| key["kty"] == "RSA" && key["alg"] == "RS256" && key["e"] == "AQAB";
-        let keys: Vec<&Value> = keys["keys"].as_array().unwrap().iter().filter(usable).collect();
-        serde_json::from_value(serde_json::json!({ "keys": keys })).unwrap()
-    };
-    let kid = jsonwebtoken::decode_header(token)?.kid.expect("a kid");
-    let key = jsonwebtoken::DecodingKey::from_jwk(set.find(&kid).expect("the key is published"))?;
-    let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
-    rules.set_audience(&["rollcall"]);
-    rules.set_issuer(&[issuer]);
-    rules.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
-    Ok(jsonwebtoken::decode::<Value>(token, &key, &rules)?.claims)
-}
 
 #[tokio::test]
 async fn somebody_signs_in_at_google_and_an_independent_library_verifies_the_token() {

@@ -120,3 +120,30 @@ pub(crate) fn header(token: &str) -> Value {
 pub(crate) fn claims(token: &str) -> Value {
     decoded(token.split('.').nth(1).unwrap())
 }
+
+/// Verifies with a library, as a relying party does that knows what it wants.
+pub(crate) fn verify(token: &str, keys: &Value, issuer: &str) -> Result<Value, jsonwebtoken::errors::Error> {
+    let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    rules.set_audience(&["rollcall"]);
+    rules.set_issuer(&[issuer]);
+    rules.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
+    decode(token, keys, &rules)
+}
+
+/// The same by rules of one's choice.
+pub(crate) fn decode(
+    token: &str,
+    keys: &Value,
+    rules: &jsonwebtoken::Validation,
+) -> Result<Value, jsonwebtoken::errors::Error> {
+    let head = jsonwebtoken::decode_header(token)?;
+    let kid = head.kid.expect("a kid");
+    let jwk = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kid"] == kid.as_str())
+        .expect("a published key");
+    let key = jsonwebtoken::DecodingKey::from_jwk(&serde_json::from_value(jwk.clone()).unwrap())?;
+    Ok(jsonwebtoken::decode::<Value>(token, &key, rules)?.claims)
+}
