@@ -132,6 +132,7 @@ fn mirrored() -> Mirror {
             suspended_by: None,
             by_bitbucket: true,
             by_invite: None,
+            warned: false,
             role: Role::Member,
             version: 1,
         };

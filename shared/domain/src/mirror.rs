@@ -106,6 +106,8 @@ pub struct MirroredMember {
     pub by_bitbucket: bool,
     /// The end of what an invite gave: `None` no invite, `Some(None)` no end.
     pub by_invite: Option<Option<Timestamp>>,
+    /// Whether they were warned of that end.
+    pub warned: bool,
     /// What they may do.
     pub role: Role,
     /// The row's version, so that a newer row is never overwritten.
@@ -127,6 +129,7 @@ impl From<&Member> for MirroredMember {
             suspended_by,
             by_bitbucket: member.by_bitbucket,
             by_invite: member.by_invite.as_ref().map(|invite| invite.until),
+            warned: member.by_invite.as_ref().is_some_and(|invite| invite.warned_at.is_some()),
             role: member.role,
             version: member.version,
         }
@@ -137,6 +140,11 @@ impl MirroredMember {
     /// Whether an invite lets them in, whatever Bitbucket says.
     pub fn has_valid_invite(&self, now: Timestamp) -> bool {
         self.by_invite.is_some_and(|end| end.is_none_or(|end| !end.has_passed(now)))
+    }
+
+    /// Whether an invite let them in, nothing else does, and it has ended.
+    pub fn invite_has_ended(&self, now: Timestamp) -> bool {
+        self.by_invite.is_some() && !self.by_bitbucket && !self.has_valid_invite(now)
     }
 
     /// Whether the sync may shut them out: they are let in, and by nothing but Bitbucket.

@@ -1,9 +1,11 @@
 //! Runs: which lanes are due, what a run leaves for the next one, and what becomes of the connection.
 
+mod background;
 mod lap;
 mod release;
 mod state;
 
+pub use background::Background;
 pub use lap::{Lap, StructureLap};
 pub use release::{Frozen, Release, release};
 pub use state::{Halt, LaneState, SyncState, Trouble, Verified};

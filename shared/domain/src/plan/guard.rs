@@ -88,6 +88,8 @@ pub enum Held {
     TurnedOff,
     /// An admin has undone a run: what is removed after that, they want to see first.
     Undone,
+    /// The connection's first plan is to be seen before anything is done.
+    First,
 }
 
 impl core::fmt::Display for Held {
@@ -109,6 +111,7 @@ impl core::fmt::Display for Held {
             Self::All { kind, removals } => write!(f, "all {removals} {kind} would be removed"),
             Self::LastAdmin { member } => write!(f, "{member} is the last admin who is let in"),
             Self::TurnedOff => write!(f, "removals are turned off for this connection"),
+            Self::First => write!(f, "the first plan waits for approval"),
             Self::Undone => write!(f, "a run was undone; what is removed after that waits for approval"),
         }
     }

@@ -1,5 +1,6 @@
 //! Planning the members lane: people, teams, who is in which, and who is no longer let in.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grants::access_map;
@@ -9,7 +10,7 @@ use crate::bitbucket::AccountUuid;
 use crate::connection::{Policy, Settings};
 use crate::member::SuspensionReason;
 use crate::mirror::{MemberStanding, MembersSnapshot, Mirror, MirroredMember, Person, Read, SeenPerson};
-use crate::{TeamId, Timestamp, WorkspaceId};
+use crate::{MemberId, TeamId, Timestamp, WorkspaceId};
 
 /// Plans the members lane.
 ///
@@ -43,6 +44,34 @@ pub fn plan(
     changes.extend(restored);
     changes.append(&mut removed);
     Plan { lane: Lane::Members, changes, kept }
+}
+
+/// Plans what needs nothing from Bitbucket: the end of invited memberships. For when Bitbucket cannot be read.
+pub fn plan_ended_invites(mirror: &Mirror, settings: &Settings, now: Timestamp) -> Plan {
+    let ended = mirror.members.values().filter(|member| {
+        let is_ignored = member.account.is_some_and(|account| settings.ignored.contains(&account));
+        member.standing == MemberStanding::Active && member.invite_has_ended(now) && !is_ignored
+    });
+    let changes = ended.map(|member| Change::SuspendMember {
+        member: member.id,
+        account: member.account,
+        reason: SuspensionReason::InviteEnded,
+    });
+    Plan { changes: changes.collect(), ..Plan::empty(Lane::Members) }
+}
+
+/// How long before the end of an invited membership the person is warned.
+pub const WARN_BEFORE: Duration = Duration::from_hours(7 * 24);
+
+/// Whose invited membership ends soon, who have not been warned, and when it ends. Who also stands on Bitbucket loses nothing by it.
+pub fn to_warn(mirror: &Mirror, now: Timestamp) -> Vec<(MemberId, Timestamp)> {
+    let soon = mirror.members.values().filter_map(|member| {
+        let end = member.by_invite.flatten().filter(|end| !end.has_passed(now))?;
+        let is_near = end.minus(WARN_BEFORE).has_passed(now);
+        (member.standing == MemberStanding::Active && !member.by_bitbucket && !member.warned && is_near)
+            .then_some((member.id, end))
+    });
+    soon.collect()
 }
 
 /// The snapshot's people, put in order.
@@ -148,8 +177,7 @@ impl<'a> People<'a> {
             let reason = match member.account {
                 Some(account) if self.is_ignored(&account) => None,
                 Some(account) if member.by_bitbucket => self.reason(&account),
-                _ if member.by_bitbucket => None,
-                _ => member.by_invite.map(|_| SuspensionReason::InviteEnded),
+                _ => member.invite_has_ended(now).then_some(SuspensionReason::InviteEnded),
             };
             Some(Change::SuspendMember { member: member.id, account: member.account, reason: reason? })
         });

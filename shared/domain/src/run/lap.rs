@@ -91,6 +91,13 @@ impl Lap {
     }
 }
 
+impl Lap {
+    /// Whether there is nothing left to read.
+    pub fn is_over(&self, to_read: &[ToRead]) -> bool {
+        self.rest(to_read, &BTreeSet::new()).is_empty()
+    }
+}
+
 /// The structure lane on its way round the projects, after the repositories and projects themselves were listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StructureLap {

@@ -1,9 +1,10 @@
 //! What a run leaves for the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::background::Background;
 use super::lap::{Lap, StructureLap};
 use super::release::Frozen;
 use crate::Timestamp;
@@ -84,8 +85,10 @@ pub struct SyncState {
     pub halted: Option<Halt>,
     /// What was removed within the last day without approval.
     pub recent: Recent,
-    /// Whether a run was undone, and nothing has been approved since.
-    pub undone: bool,
+    /// The lanes of which a run was undone, and nothing has been approved since.
+    pub undone: BTreeSet<Lane>,
+    /// Calls of the structure and grants lanes within the last hour.
+    pub background: Background,
     /// Whether the connection's first plan has been approved, where it asks for that.
     pub started: bool,
 }

@@ -261,6 +261,7 @@ pub(crate) fn member(n: u8) -> MirroredMember {
         suspended_by: None,
         by_bitbucket: true,
         by_invite: None,
+        warned: false,
         role: Role::Member,
         version: 1,
     }
