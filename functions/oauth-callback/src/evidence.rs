@@ -37,16 +37,14 @@ pub struct Evidence {
     pub listing: Listing,
 }
 
-impl Evidence {
-    /// The visitor that this account is.
-    pub fn visitor(&self, issuer: &str) -> Visitor {
-        let confirmed = self.emails.iter().filter(|email| email.confirmed).map(|email| email.address.clone());
-        Visitor {
-            identity: Identity::bitbucket(issuer, self.person.uuid),
-            display_name: self.person.display_name.clone(),
-            verified_emails: confirmed.collect(),
-            organisation: None,
-        }
+/// The visitor that an account is. Only confirmed addresses are the person's.
+pub fn visitor(person: &SeenPerson, emails: &[Email], issuer: &str) -> Visitor {
+    let confirmed = emails.iter().filter(|email| email.confirmed).map(|email| email.address.clone());
+    Visitor {
+        identity: Identity::bitbucket(issuer, person.uuid),
+        display_name: person.display_name.clone(),
+        verified_emails: confirmed.collect(),
+        organisation: None,
     }
 }
 

@@ -18,6 +18,7 @@ mod groups_v1;
 mod lanes;
 mod listing;
 mod oauth;
+mod own_workspaces;
 mod page;
 mod person;
 mod probe;

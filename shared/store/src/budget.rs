@@ -13,7 +13,9 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures_util::future::BoxFuture;
-use rollcall_bitbucket::{BudgetLedger, CredentialId, LedgerError, Pause, Refusal};
+use rollcall_bitbucket::{
+    BudgetLedger, CallBudget, ChunkSizes, Clock, CredentialId, LedgerError, Pause, Refusal,
+};
 use rollcall_domain::Timestamp;
 use rollcall_domain::budget::{Allowance, CallBook, Chunk, Purpose};
 use tokio::sync::Mutex;
@@ -165,6 +167,14 @@ fn failed(what: &str, error: &(impl std::error::Error + 'static)) -> LedgerError
 fn pause(attempt: u32) -> Duration {
     let random = RandomState::new().build_hasher().finish();
     Duration::from_millis(random % u64::from(4 + 4 * attempt.min(10)))
+}
+
+impl crate::Store {
+    /// The budget of a credential, its book kept in this table.
+    pub fn call_budget(&self, credential: CredentialId, allowance: Allowance, clock: Clock) -> CallBudget {
+        let table = BudgetTable::new(self.client().clone(), self.table(), credential, allowance);
+        CallBudget::new(std::sync::Arc::new(table), ChunkSizes::default(), clock)
+    }
 }
 
 impl BudgetLedger for BudgetTable {

@@ -4,8 +4,13 @@
 //! invite page's few lines of script, which only move the code out of the address bar into the form.
 
 use askama::Template;
-use base64::Engine as _;
+use axum::response::{Html, IntoResponse as _, Response};
+use http::header::CONTENT_SECURITY_POLICY;
 use rollcall_domain::identity::Provider;
+use rollcall_service::web::{PagePolicy, Problem, RequestId};
+use url::Url;
+
+use crate::failure::Failure;
 
 const STYLE: &str = include_str!("../../templates/style.css");
 const INVITE_SCRIPT: &str = include_str!("../../templates/invite.js");
@@ -28,44 +33,30 @@ impl Default for Application {
     }
 }
 
-/// A page: its HTML and the content security policy that goes with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// The whole document.
-    pub html: String,
-    /// The value of its `Content-Security-Policy` header.
-    pub content_security_policy: String,
-}
-
-/// A template could not be rendered, which only a defect of the program can cause.
-#[derive(Debug, thiserror::Error)]
-#[error("a page could not be rendered; this is a defect of the program")]
-pub struct NotRendered;
-
-/// Renders a page. `form_targets` are origins besides our own that its forms may lead on to: browsers apply `form-action` to the
-/// redirects that follow a submission as well.
-pub fn render(template: &impl Template, form_targets: &[&str]) -> Result<Page, NotRendered> {
-    let html = template.render().map_err(|_| NotRendered)?;
-    let mut forms = String::from("'self'");
-    for target in form_targets {
-        forms.push(' ');
-        forms.push_str(target);
+/// Renders a page. `form_targets` are places that its forms may lead on to: browsers apply `form-action` to the redirects that
+/// follow a submission as well.
+pub fn answer(template: &impl Template, form_targets: &[Url]) -> Result<Response, Failure> {
+    let html = template.render().map_err(|error| Failure::unavailable("page", &error))?;
+    let mut policy = PagePolicy::new().style(STYLE).own_images().form_to_ourselves();
+    if html.contains(INVITE_SCRIPT) {
+        policy = policy.script(INVITE_SCRIPT);
     }
-    let script = if html.contains(INVITE_SCRIPT) {
-        format!(" script-src '{}';", hash(INVITE_SCRIPT))
-    } else {
-        String::new()
-    };
-    let content_security_policy = format!(
-        "default-src 'none'; style-src '{}';{script} img-src data:; form-action {forms}; base-uri 'none'; frame-ancestors 'none'",
-        hash(STYLE),
-    );
-    Ok(Page { html, content_security_policy })
+    for target in form_targets {
+        policy = policy.form_leads_to_url(target);
+    }
+    Ok(([(CONTENT_SECURITY_POLICY, policy.header())], Html(html)).into_response())
 }
 
-fn hash(text: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    format!("sha256-{}", base64::engine::general_purpose::STANDARD.encode(digest))
+/// The page for a problem: what the shared conventions answer a browser with when something goes wrong.
+pub fn problem(application: &Application, problem: &Problem, request_id: &RequestId) -> Response {
+    let page = Failed {
+        application,
+        title: problem.title(),
+        text: problem.detail_text().unwrap_or_default(),
+        request_id: request_id.as_str(),
+        again: Some("/login?choose=true".to_owned()),
+    };
+    answer(&page, &[]).unwrap_or_else(|_| problem.clone().into_response())
 }
 
 /// A choice of the visitor: where it leads and what it is called.
@@ -148,6 +139,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The name of the reason, for the audit trail.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotInWorkspace => "not in the Bitbucket workspace",
+            Self::MissingRepositories { .. } => "lacks access to private repositories",
+            Self::NoRepository => "has access to no private repository",
+            Self::Disabled => "disabled by an admin",
+            Self::NotInvited => "nobody has invited this account",
+        }
+    }
+
+    /// The missing repositories that are named.
+    pub fn named(&self) -> &[String] {
+        match self {
+            Self::MissingRepositories { named, .. } => named,
+            _ => &[],
+        }
+    }
+
     /// Names at most [`MOST_NAMED`] of the missing repositories, in the order of their names.
     pub fn missing(mut names: Vec<String>, of: usize) -> Self {
         names.sort();
@@ -275,56 +285,59 @@ page! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::BodyExt as _;
 
-    fn refused(display_name: &str, reason: Reason) -> Page {
+    async fn rendered(template: &impl Template) -> (String, String) {
+        let response = answer(template, &[]).unwrap();
+        let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (String::from_utf8(body.to_vec()).unwrap(), policy)
+    }
+
+    async fn refused(display_name: &str, reason: Reason) -> String {
         let application = Application::default();
-        let page = Refused {
-            application: &application,
-            workspace: "Acme",
-            provider: "Bitbucket",
-            display_name,
-            reason,
-            again: "/login".into(),
-        };
-        render(&page, &[]).unwrap()
+        let (workspace, provider, again) = ("Acme", "Bitbucket", "/login".to_owned());
+        rendered(&Refused { application: &application, workspace, provider, display_name, reason, again })
+            .await
+            .0
     }
 
-    #[test]
-    fn a_name_is_text_whatever_it_contains() {
-        let page = refused("<script>alert(1)</script>\"'&", Reason::NotInWorkspace);
-        assert!(!page.html.contains("<script>"), "{}", page.html);
-        assert!(page.html.contains("&#60;script&#62;"), "{}", page.html);
+    #[tokio::test]
+    async fn a_name_is_text_whatever_it_contains() {
+        let html = refused("<script>alert(1)</script>\"'&", Reason::NotInWorkspace).await;
+        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.contains("&#60;script&#62;"), "{html}");
     }
 
-    #[test]
-    fn at_most_twenty_missing_repositories_are_named_in_order_and_the_rest_counted() {
+    #[tokio::test]
+    async fn at_most_twenty_missing_repositories_are_named_in_order_and_the_rest_counted() {
         let names = (0..25).rev().map(|n| format!("acme/r{n:02}")).collect();
-        let page = refused("Ada", Reason::missing(names, 80));
-        assert!(page.html.contains("acme/r00") && page.html.contains("acme/r19"));
-        assert!(!page.html.contains("acme/r20"));
-        assert!(page.html.contains("and 5 more") && page.html.contains("all of its 80"));
+        let html = refused("Ada", Reason::missing(names, 80)).await;
+        assert!(html.contains("acme/r00") && html.contains("acme/r19"));
+        assert!(!html.contains("acme/r20"));
+        assert!(html.contains("and 5 more") && html.contains("all of its 80"));
     }
 
-    #[test]
-    fn only_the_invite_page_may_run_a_script_and_only_that_one() {
+    #[tokio::test]
+    async fn only_the_invite_page_may_run_a_script_and_only_that_one() {
         let application = Application::default();
-        let invite = render(&OpenInvite::new(&application), &[]).unwrap();
-        assert!(invite.content_security_policy.contains(&format!("script-src '{}'", hash(INVITE_SCRIPT))));
-        let other = render(&SignedOut { application: &application }, &[]).unwrap();
-        assert!(!other.content_security_policy.contains("script-src"));
-        assert!(other.content_security_policy.starts_with("default-src 'none'"));
+        let (html, policy) = rendered(&OpenInvite::new(&application)).await;
+        assert!(policy.contains("script-src 'sha256-") && html.contains(INVITE_SCRIPT));
+        let (_, policy) = rendered(&SignedOut { application: &application }).await;
+        assert!(!policy.contains("script-src") && policy.starts_with("default-src 'none'"));
     }
 
-    #[test]
-    fn no_page_loads_anything_from_elsewhere() {
+    #[tokio::test]
+    async fn no_page_loads_anything_from_elsewhere() {
         let application = Application::default();
-        for html in [
-            refused("Ada", Reason::Disabled).html,
-            render(&OpenInvite::new(&application), &[]).unwrap().html,
-            render(&SignedOut { application: &application }, &[]).unwrap().html,
-        ] {
+        let pages = [
+            refused("Ada", Reason::Disabled).await,
+            rendered(&OpenInvite::new(&application)).await.0,
+            rendered(&SignedOut { application: &application }).await.0,
+        ];
+        for html in pages {
             assert!(
-                !html.contains("http://") && !html.contains("https://") && !html.contains("//cdn"),
+                !html.contains("http://") && !html.contains("https://") && !html.contains("src=\"//"),
                 "{html}"
             );
         }

@@ -1,0 +1,275 @@
+//! What the handlers work with: built once at start, shared by all requests.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rollcall_bitbucket::{Bitbucket, CallBudget, Credential, OAuthClient, Session};
+use rollcall_domain::budget::{Allowance, Purpose};
+use rollcall_domain::identity::Provider;
+use rollcall_domain::{Secret, Timestamp};
+use rollcall_identity::provider::{SigningKeys, TokenIssuer};
+use rollcall_identity::relying_party::{DEFAULT_DEADLINE, OpenIdProvider, OpenIdSettings, Tenants};
+use rollcall_identity::session::SessionLimits;
+use rollcall_service::clock::Clock;
+use rollcall_service::config::Config;
+use rollcall_service::random::{self, Random};
+use rollcall_service::rate::RateKeys;
+use rollcall_service::seal::{Purpose as Sealed, Sealer};
+use rollcall_service::secrets::{AllowedTenants, DeploymentSecret, KeyState, ProviderClient, Secrets};
+use rollcall_service::telemetry::Metrics;
+use rollcall_store::Store;
+use url::Url;
+
+use crate::failure::Failure;
+use crate::pages::Application;
+
+/// What the process was started with.
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The source of randomness.
+    pub random: Arc<dyn Random>,
+    /// The deployment secret.
+    pub secrets: Arc<Secrets>,
+    /// The table.
+    pub store: Store,
+    /// The Bitbucket client.
+    pub bitbucket: Bitbucket,
+    /// The HTTP client for the other providers and for back-channel logout.
+    pub http: reqwest::Client,
+    /// The application that people sign in to.
+    pub application: Application,
+    /// Where figures are written.
+    pub metrics: Metrics,
+}
+
+/// Everything the handlers need. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    derived: Mutex<Option<Arc<Derived>>>,
+}
+
+/// What follows from the deployment secret as it is now.
+pub struct Derived {
+    /// The secret itself.
+    pub secret: Arc<DeploymentSecret>,
+    /// Seals the login cookie.
+    pub transactions: Sealer,
+    /// Makes the keys under which attempts are counted.
+    pub rates: RateKeys,
+    /// Signs what applications get.
+    pub issuer: TokenIssuer,
+    openid: Vec<Arc<OpenIdProvider>>,
+    registrations: Vec<(Provider, ProviderClient)>,
+}
+
+impl App {
+    /// Wires the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner { parts, derived: Mutex::new(None) }))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.0.parts.config
+    }
+
+    /// The table.
+    pub fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    /// The Bitbucket client.
+    pub fn bitbucket(&self) -> &Bitbucket {
+        &self.0.parts.bitbucket
+    }
+
+    /// The HTTP client.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.0.parts.http
+    }
+
+    /// The application that people sign in to.
+    pub fn application(&self) -> &Application {
+        &self.0.parts.application
+    }
+
+    /// Where figures are written.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.parts.metrics
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.parts.clock
+    }
+
+    /// The source of randomness.
+    pub fn random(&self) -> &dyn Random {
+        &*self.0.parts.random
+    }
+
+    /// Random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        random::bytes(self.random())
+    }
+
+    /// How long sessions live.
+    pub fn session_limits(&self) -> SessionLimits {
+        SessionLimits::default()
+    }
+
+    /// The public base URL.
+    pub fn public_url(&self) -> &str {
+        self.config().public_url.as_str()
+    }
+
+    /// Our callback at a provider: one path of its own for each.
+    pub fn callback(&self, provider: Provider) -> Url {
+        self.config().public_url.join(&format!("/callback/{provider}"))
+    }
+
+    /// The issuer of a provider, as configured.
+    pub fn issuer_of(&self, provider: Provider) -> &str {
+        match provider {
+            Provider::Bitbucket => self.config().bitbucket_url.as_str(),
+            Provider::Google => self.config().google_issuer.as_str(),
+            Provider::Microsoft => self.config().microsoft_issuer.as_str(),
+        }
+    }
+
+    /// What follows from the deployment secret. Made anew only when the secret has changed; a provider whose registration is the
+    /// same keeps the keys it has cached.
+    pub async fn derived(&self) -> Result<Arc<Derived>, Failure> {
+        let secret =
+            self.0.parts.secrets.current().await.map_err(|error| Failure::unavailable("secret", &error))?;
+        self.derive(secret)
+    }
+
+    /// After a provider did not accept our secret: what follows from the deployment secret read anew, once; `None` if it is the
+    /// same.
+    pub async fn derived_anew(&self, used: &Derived) -> Option<Arc<Derived>> {
+        let secret = self.0.parts.secrets.refresh_once(&used.secret).await?;
+        self.derive(secret).ok()
+    }
+
+    fn derive(&self, secret: Arc<DeploymentSecret>) -> Result<Arc<Derived>, Failure> {
+        let mut kept = self.0.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(derived) = kept.as_ref().filter(|derived| Arc::ptr_eq(&derived.secret, &secret)) {
+            return Ok(Arc::clone(derived));
+        }
+        let derived = Arc::new(Derived::new(self, secret, kept.as_deref())?);
+        *kept = Some(Arc::clone(&derived));
+        Ok(derived)
+    }
+
+    /// Bitbucket with a person's own token. All sign-ins count against the consumer they go through.
+    pub fn as_person(&self, client: &OAuthClient, token: Secret) -> Session {
+        let budget = self.store().call_budget(client.id(), Allowance::default(), self.shared_clock());
+        self.bitbucket().session(&Credential::PersonToken(token), &budget, Purpose::SignIn)
+    }
+
+    /// Bitbucket with a connection's credential, for a sign-in.
+    pub fn as_connection(&self, credential: &Credential) -> Session {
+        let budget: CallBudget =
+            self.store().call_budget(credential.id(), Allowance::default(), self.shared_clock());
+        self.bitbucket().session(credential, &budget, Purpose::SignIn)
+    }
+
+    fn shared_clock(&self) -> rollcall_bitbucket::Clock {
+        let clock = Arc::clone(&self.0.parts.clock);
+        Arc::new(move || clock.now())
+    }
+}
+
+impl Derived {
+    fn new(app: &App, secret: Arc<DeploymentSecret>, before: Option<&Self>) -> Result<Self, Failure> {
+        let mut openid = Vec::new();
+        let mut registrations = Vec::new();
+        for provider in secret.providers.offered() {
+            let Some(client) = secret.providers.get(provider) else { continue };
+            registrations.push((provider, client.clone()));
+            if provider == Provider::Bitbucket {
+                continue;
+            }
+            let tenants = match secret.providers.allowed_tenants() {
+                AllowedTenants::Any => Tenants::Any,
+                AllowedTenants::Only(tenants) => Tenants::Only(tenants.clone()),
+            };
+            let unchanged = before.filter(|before| {
+                before.secret.providers.allowed_tenants() == secret.providers.allowed_tenants()
+                    && before.registration(provider).is_some_and(|known| same_registration(known, client))
+            });
+            if let Some(kept) = unchanged.and_then(|before| before.openid(provider)) {
+                openid.push(kept);
+                continue;
+            }
+            let settings = OpenIdSettings {
+                provider,
+                issuer: app.issuer_of(provider).to_owned(),
+                client_id: client.client_id.clone(),
+                client_secret: client.client_secret.clone(),
+                callback: app.callback(provider),
+                tenants,
+                deadline: DEFAULT_DEADLINE,
+            };
+            let made = OpenIdProvider::new(settings, app.http().clone());
+            openid.push(Arc::new(made.map_err(|error| Failure::unavailable("provider", &error))?));
+        }
+        Ok(Self {
+            transactions: Sealer::new(&secret.sealing_keys, Sealed::Transaction),
+            rates: RateKeys::new(&secret.sealing_keys),
+            issuer: TokenIssuer::new(app.public_url(), signing_keys(&secret)?),
+            secret,
+            openid,
+            registrations,
+        })
+    }
+
+    /// An OpenID provider, if this deployment offers it.
+    pub fn openid(&self, provider: Provider) -> Option<Arc<OpenIdProvider>> {
+        self.openid.iter().find(|known| known.provider() == provider).cloned()
+    }
+
+    /// The consumer that people sign in through, if this deployment offers Bitbucket.
+    pub fn consumer(&self) -> Option<OAuthClient> {
+        let client = self.registration(Provider::Bitbucket)?;
+        Some(OAuthClient { key: client.client_id.clone(), secret: client.client_secret.clone() })
+    }
+
+    /// The providers that this deployment offers.
+    pub fn offered(&self) -> impl Iterator<Item = Provider> {
+        self.registrations.iter().map(|(provider, _)| *provider)
+    }
+
+    fn registration(&self, provider: Provider) -> Option<&ProviderClient> {
+        self.registrations.iter().find(|(known, _)| *known == provider).map(|(_, client)| client)
+    }
+}
+
+fn same_registration(a: &ProviderClient, b: &ProviderClient) -> bool {
+    a.client_id == b.client_id && a.client_secret.expose() == b.client_secret.expose()
+}
+
+fn signing_keys(secret: &DeploymentSecret) -> Result<SigningKeys, Failure> {
+    use base64::Engine as _;
+    let der = |state: KeyState| {
+        let keys = secret.signing_keys().iter().filter(move |key| key.state() == state);
+        keys.map(|key| Secret::new(base64::engine::general_purpose::STANDARD.encode(key.expose_pkcs8())))
+    };
+    let current = der(KeyState::Current)
+        .next()
+        .ok_or_else(|| Failure::defect("the secret has no current signing key"))?;
+    let previous: Vec<Secret> = der(KeyState::Previous).collect();
+    SigningKeys::load(&current, der(KeyState::Next).next().as_ref(), &previous)
+        .map_err(|error| Failure::unavailable("signing key", &error))
+}

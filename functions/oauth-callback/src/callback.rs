@@ -1,0 +1,101 @@
+//! The way back from a provider: whose login it is, whether it may be finished, and what it was started for.
+
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use rollcall_domain::identity::Provider;
+use rollcall_identity::FailedCheck as _;
+use rollcall_identity::relying_party::{Answer, Callback, LoginTransaction, ProviderRefusal, Purpose};
+use rollcall_service::rate::Attempt;
+use rollcall_service::web::{ClientAddress, Path, RequestId};
+
+use crate::app::{App, Derived};
+use crate::audit::Trail;
+use crate::failure::{Failure, Shown};
+use crate::{cookies, invite, link, login, sign_in};
+
+/// A login that has come back, is ours, and has been marked as used.
+pub struct Return<'a> {
+    /// The app.
+    pub app: &'a App,
+    /// What follows from the deployment secret.
+    pub derived: &'a Derived,
+    /// The login as it was started.
+    pub login: &'a LoginTransaction,
+    /// What the provider answered.
+    pub callback: &'a Callback,
+    /// What the audit trail has to know of the request.
+    pub trail: &'a Trail,
+    /// The request's id, for pages that tell it.
+    pub request_id: &'a RequestId,
+    /// The request's headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// `GET /callback/{provider}`.
+pub async fn callback(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    request_id: RequestId,
+    headers: HeaderMap,
+    Path(provider): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let provider: Provider = provider.parse().map_err(|_| Failure::not_found())?;
+    let trail = Trail::new(&app, address);
+    let derived = app.derived().await?;
+    login::limit(&app, &derived, Attempt::SignIn, address).await?;
+
+    let mut pending = cookies::pending(&app, &derived, &headers)?;
+    let found = Callback::parse(query.as_deref().unwrap_or_default())
+        .and_then(|callback| pending.take(&callback, provider, app.now()).map(|login| (callback, login)));
+    let outcome = match found {
+        Ok((callback, login)) => {
+            let back = Return {
+                app: &app,
+                derived: &derived,
+                login: &login,
+                callback: &callback,
+                trail: &trail,
+                request_id: &request_id,
+                headers: &headers,
+            };
+            finish(&back).await
+        }
+        Err(refused) => Err(Failure::denied(Some(provider), &refused)),
+    };
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(failure) => {
+            let failure = Failure { provider: Some(provider), ..failure };
+            trail.denied(&app, &failure).await;
+            failure.into_response()
+        }
+    };
+    // Whatever came of it, the login is used up in this browser.
+    cookies::set(response.headers_mut(), cookies::keep_pending(&derived, &pending)?);
+    Ok(response)
+}
+
+async fn finish(back: &Return<'_>) -> Result<Response, Failure> {
+    let Return { app, login, callback, .. } = back;
+    let provider = login.provider;
+    // Used from here on, whatever comes of it: a second use is refused even from the same browser.
+    let first_use = app.store().use_login_state(login.marker(), login.expires_at()).await?;
+    if !first_use {
+        return Err(Failure::check(Some(provider), "callback.state.used"));
+    }
+    if let Answer::Refused(refusal) = &callback.answer {
+        let shown = if *refusal == ProviderRefusal::TemporarilyUnavailable {
+            Shown::Later
+        } else {
+            Shown::StartAgain
+        };
+        return Err(Failure { check: refusal.check(), provider: Some(provider), shown });
+    }
+    match &login.purpose {
+        Purpose::SignIn => sign_in::finish(back).await,
+        Purpose::AcceptInvite { token } => invite::finish(back, *token).await,
+        Purpose::LinkIdentity { session } => link::finish(back, *session).await,
+    }
+}

@@ -1,0 +1,187 @@
+//! Letting somebody in: the member, the session, the audit entry and the event, in one transaction.
+
+use axum::response::{IntoResponse as _, Response};
+use rollcall_domain::admission::Ground;
+use rollcall_domain::audit::{Actor, AuditEntry};
+use rollcall_domain::connection::Connection;
+use rollcall_domain::event::{Event, EventKind};
+use rollcall_domain::identity::Visitor;
+use rollcall_domain::invite::Invite;
+use rollcall_domain::member::{Member, Origin, Role, State};
+use rollcall_domain::{EventId, MemberId, SessionId, TokenHash};
+use rollcall_identity::session::{CookieName, SessionRecord, SessionToken};
+use rollcall_service::random::new_id;
+use rollcall_service::web::see_other;
+use rollcall_store::members::Entering;
+use serde_json::json;
+
+use crate::audit::What;
+use crate::callback::Return;
+use crate::cookies;
+use crate::failure::Failure;
+
+/// Why somebody is let in.
+pub enum Entry<'a> {
+    /// The rule of the connection lets them in, at this moment.
+    ByBitbucket {
+        /// The connection.
+        connection: &'a Connection,
+        /// The member they are already, if they are.
+        member: Option<Member>,
+        /// The rule.
+        ground: Ground,
+    },
+    /// They are a member whom an invite lets in.
+    Known {
+        /// The member.
+        member: Member,
+    },
+}
+
+/// Lets somebody in and sends the browser on.
+pub async fn enter(back: &Return<'_>, visitor: &Visitor, entry: Entry<'_>) -> Result<Response, Failure> {
+    let app = back.app;
+    let now = app.now();
+    let (mut member, known, change, ground) = match entry {
+        Entry::Known { member } => {
+            let before = member.clone();
+            (member, Some(before), None, None)
+        }
+        Entry::ByBitbucket { member: Some(member), ground, .. } => {
+            let before = member.clone();
+            let mut member = member;
+            let restored = member
+                .admit_by_bitbucket()
+                .map_err(|_| Failure::check(Some(visitor.identity.provider), "member.disabled"))?;
+            (member, Some(before), restored.then_some(EventKind::MemberRestored), Some(ground))
+        }
+        Entry::ByBitbucket { connection, member: None, ground } => {
+            let member = new_member(back, connection, visitor);
+            (member, None, Some(EventKind::MemberOnboarded), Some(ground))
+        }
+    };
+    member.display_name.clone_from(&visitor.display_name);
+    member.email = visitor.verified_emails.first().cloned().or(member.email);
+    member.signed_in_at = Some(now);
+
+    let detail = json!({ "identity": visitor.identity, "ground": ground });
+    let action = change.map_or("sign_in.succeeded", EventKind::as_str);
+    let actor = Actor::Member { id: member.id };
+    let why = match change {
+        Some(EventKind::MemberOnboarded) => "signed in and is let in by the connection's policy",
+        Some(_) => "signed in again and is let in by the connection's policy",
+        None => "signed in",
+    };
+    let audit = back.trail.entry(
+        app,
+        What {
+            workspace: Some(member.workspace),
+            actor,
+            action,
+            target: Some(member.id.to_string()),
+            why,
+            detail,
+        },
+    );
+    let events = change.map(|kind| Event {
+        id: new_id::<EventId>(app.clock(), app.random()),
+        workspace: member.workspace,
+        kind,
+        at: now,
+        subject: member.id.to_string(),
+        data: json!({ "member": member.id, "role": member.role, "origin": member.origin, "display_name": member.display_name }),
+    });
+    write(back, visitor, member, known, None, audit, events.into_iter().collect()).await
+}
+
+/// Opens the session and writes it with everything that belongs to it; then sends the browser on.
+pub async fn session(
+    back: &Return<'_>,
+    visitor: &Visitor,
+    member: Member,
+    before: Option<Member>,
+    audit: AuditEntry,
+    events: Vec<Event>,
+) -> Result<Response, Failure> {
+    write(back, visitor, member, before, None, audit, events).await
+}
+
+/// The same, with the invite that is accepted by it.
+pub async fn by_invite(
+    back: &Return<'_>,
+    visitor: &Visitor,
+    member: Member,
+    before: Option<Member>,
+    accepted: &Invite,
+    audit: AuditEntry,
+    events: Vec<Event>,
+) -> Result<Response, Failure> {
+    write(back, visitor, member, before, Some(accepted), audit, events).await
+}
+
+async fn write(
+    back: &Return<'_>,
+    visitor: &Visitor,
+    member: Member,
+    before: Option<Member>,
+    invite: Option<&Invite>,
+    audit: AuditEntry,
+    events: Vec<Event>,
+) -> Result<Response, Failure> {
+    let app = back.app;
+    let now = app.now();
+    let token = SessionToken::new(app.bytes());
+    let record = SessionRecord {
+        id: new_id::<SessionId>(app.clock(), app.random()),
+        member: member.id,
+        workspace: member.workspace,
+        epoch: member.epoch,
+        provider: visitor.identity.provider,
+        created_at: now,
+        used_at: now,
+        ended_at: None,
+    };
+    let entering = Entering {
+        member: &member,
+        before: before.as_ref(),
+        invite,
+        session: (token.hash(), &record, record.ends_at(app.session_limits())),
+        // A new sign-in is a new session; the browser's old one ends with it.
+        replaces: cookies::read(back.headers, CookieName::Session)?.map(|old| TokenHash::of(&old)),
+        audit: vec![audit],
+        events,
+    };
+    app.store().enter(entering).await.map_err(|error| match error {
+        // Somebody else was faster: the same person in another tab, another accept of the invite, or an admin.
+        error if error.is_conflict() && invite.is_some() => Failure::invalid_invite("invite.raced"),
+        error if error.is_conflict() => Failure::check(Some(visitor.identity.provider), "member.raced"),
+        error => error.into(),
+    })?;
+    app.metrics().record().count("SignIns", 1).write();
+    let mut response = see_other(back.login.return_to.as_str()).into_response();
+    cookies::set(response.headers_mut(), cookies::keep_session(app, token.secret())?);
+    Ok(response)
+}
+
+fn new_member(back: &Return<'_>, connection: &Connection, visitor: &Visitor) -> Member {
+    let app = back.app;
+    // The account that the connection names begins as an admin. Who is demoted later stays so.
+    let is_first_admin = connection.settings.first_admin.is_some()
+        && connection.settings.first_admin == visitor.identity.account();
+    Member {
+        id: new_id::<MemberId>(app.clock(), app.random()),
+        workspace: connection.workspace,
+        identities: vec![visitor.identity.clone()],
+        origin: Origin::Bitbucket,
+        by_bitbucket: true,
+        by_invite: None,
+        role: if is_first_admin { Role::Admin } else { Role::Member },
+        state: State::Active,
+        display_name: visitor.display_name.clone(),
+        email: visitor.verified_emails.first().cloned(),
+        created_at: app.now(),
+        signed_in_at: None,
+        epoch: 0,
+        version: 0,
+    }
+}
