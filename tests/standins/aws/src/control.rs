@@ -1,4 +1,4 @@
-//! The services from another process. In the same process use [`Aws`](crate::Aws).
+//! The services from another process. In the same process use [`Aws`].
 //!
 //! | request | does |
 //! |---|---|

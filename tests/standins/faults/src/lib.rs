@@ -32,6 +32,7 @@
 //! | the connection breaks before or after the call | `Drop`, `DropAfterwards` |
 //! | part of a batch is not done | `LeaveUnprocessed` |
 //! | the service is gone until [`Control::lift`], without or with this last call | `Crash`, `CrashAfterwards` |
+//! | a query finds nothing yet (an index that is behind) | `Refuse` with [`Refusal::nothing_found`] |
 //! | the answer comes later | `Delay` |
 //! | the call waits until the test says go on, to order two workers | `Wait`, and [`Control::remove`] |
 //!

@@ -55,6 +55,15 @@ impl Refusal {
         Self::TransactionCanceled(codes)
     }
 
+    /// A query or scan finds nothing: what an index says of something that was written a moment ago.
+    pub fn nothing_found() -> Self {
+        Self::Plain {
+            status: 200,
+            headers: vec![("content-type".into(), "application/x-amz-json-1.0".into())],
+            body: r#"{"Count":0,"Items":[],"ScannedCount":0}"#.into(),
+        }
+    }
+
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Broken => 500,

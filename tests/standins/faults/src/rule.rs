@@ -19,7 +19,7 @@ pub struct Matching {
     pub operation: Option<String>,
     /// What the path begins with.
     pub path: Option<String>,
-    /// A text in the body, as it stands in the JSON without blanks: `"MEMBER#7"`.
+    /// A text in the body, as it stands in the JSON without blanks: `"MEMBER#7"`, `"IndexName":"by-email"`.
     pub containing: Option<String>,
 }
 

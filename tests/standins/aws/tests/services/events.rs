@@ -133,3 +133,42 @@ fn a_schedule_calls_with_its_own_event_or_with_an_input() {
     let event = schedule_with_input("members", 1_795_406_706_000, input).unwrap();
     assert_eq!(event, json!({"lane": "members", "at": "2026-11-23T04:05:06Z"}));
 }
+
+#[tokio::test]
+async fn the_crates_that_functions_use_understand_the_events() {
+    use lambda_http::RequestExt as _;
+
+    let event = HttpEvent::post("/callback/google")
+        .route("POST /callback/{provider}")
+        .path_parameter("provider", "google")
+        .query("code", "a b")
+        .cookie("__Host-a", "1")
+        .cookie("b", "2")
+        .form(&[("name", "value")])
+        .source_ip("198.51.100.4")
+        .build();
+    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    assert_eq!(request.method(), "POST");
+    assert_eq!(request.uri().path(), "/callback/google");
+    assert_eq!(request.query_string_parameters().first("code"), Some("a b"));
+    assert_eq!(request.path_parameters().first("provider"), Some("google"));
+    assert_eq!(request.headers()["cookie"], "__Host-a=1; b=2");
+    assert_eq!(request.body().as_ref(), b"name=value");
+    let lambda_http::request::RequestContext::ApiGatewayV2(context) = request.request_context() else {
+        panic!("an HTTP API's event");
+    };
+    assert_eq!(context.http.source_ip.as_deref(), Some("198.51.100.4"));
+
+    let (aws, _config) = services().await;
+    aws.queues().create("sync", standin_aws::QueueSettings::default());
+    let sent = aws.queues().send("sync", "body");
+    let delivery = aws.queues().deliver("sync", 1).unwrap();
+    let event: aws_lambda_events::sqs::SqsEvent = serde_json::from_value(delivery.event().clone()).unwrap();
+    assert_eq!(event.records[0].message_id.as_deref(), Some(sent.as_str()));
+    assert_eq!(event.records[0].body.as_deref(), Some("body"));
+
+    let event = schedule("members", 1_795_406_706_000);
+    let event: aws_lambda_events::eventbridge::EventBridgeEvent = serde_json::from_value(event).unwrap();
+    assert_eq!(event.source, "aws.scheduler");
+    assert_eq!(event.detail, json!("{}"));
+}

@@ -192,3 +192,22 @@ async fn rules_count_for_themselves_and_only_what_they_match() {
     assert!(rig.proxy.remove(rule) && !rig.proxy.remove(rule));
     put(&rig.once, "b").await.unwrap();
 }
+
+#[tokio::test]
+async fn an_index_can_be_behind_the_table() {
+    let rig = rig().await;
+    put(&rig.once, "a").await.unwrap();
+    let find = async || {
+        let query = rig.once.query().table_name(TABLE).key_condition_expression("pk = :pk");
+        query.expression_attribute_values(":pk", key("a")).send().await.unwrap().count()
+    };
+    let rule = rig.proxy.add(
+        Matching::operation("Query").containing("\"pk = :pk\""),
+        When::Always,
+        Act::Refuse(Refusal::nothing_found()),
+    );
+    assert_eq!(find().await, 0);
+    assert!(rig.once.get_item().table_name(TABLE).key("pk", key("a")).send().await.unwrap().item().is_some());
+    rig.proxy.remove(rule);
+    assert_eq!(find().await, 1);
+}
