@@ -78,19 +78,12 @@ pub async fn callback(
 }
 
 async fn finish(back: &Return<'_>) -> Result<Response, Failure> {
-    let Return { app, login, callback, .. } = back;
+    let Return { login, callback, .. } = back;
     let provider = login.provider;
-    // Used from here on, whatever comes of it: a second use is refused even from the same browser.
-    let first_use = app.store().use_login_state(login.marker(), login.expires_at()).await?;
-    if !first_use {
-        return Err(Failure::check(Some(provider), "callback.state.used"));
-    }
     if let Answer::Refused(refusal) = &callback.answer {
-        let shown = if *refusal == ProviderRefusal::TemporarilyUnavailable {
-            Shown::Later
-        } else {
-            Shown::StartAgain
-        };
+        use_up(back).await?;
+        let temporary = *refusal == ProviderRefusal::TemporarilyUnavailable;
+        let shown = if temporary { Shown::Later } else { Shown::StartAgain };
         return Err(Failure { check: refusal.check(), provider: Some(provider), shown });
     }
     match &login.purpose {
@@ -98,4 +91,10 @@ async fn finish(back: &Return<'_>) -> Result<Response, Failure> {
         Purpose::AcceptInvite { token } => invite::finish(back, *token).await,
         Purpose::LinkIdentity { session } => link::finish(back, *session).await,
     }
+}
+
+/// Marks the login as used, whatever comes of it: a second use is refused even from the same browser, with the same cookie.
+pub async fn use_up(back: &Return<'_>) -> Result<(), Failure> {
+    let first = back.app.store().use_login_state(back.login.marker(), back.login.expires_at()).await?;
+    if first { Ok(()) } else { Err(Failure::check(Some(back.login.provider), "callback.state.used")) }
 }

@@ -1,10 +1,11 @@
 //! Redeeming the code of a provider: the first of the two legs of a sign-in.
 
+use futures_util::future::join;
 use rollcall_bitbucket::{Error, PersonToken, Session};
 use rollcall_domain::identity::{Provider, Visitor};
 use rollcall_identity::relying_party::Answer;
 
-use crate::callback::Return;
+use crate::callback::{Return, use_up};
 use crate::evidence;
 use crate::failure::{Failure, Shown};
 
@@ -20,7 +21,10 @@ pub async fn bitbucket(back: &Return<'_>) -> Result<Session, Failure> {
     }
     let consumer = back.derived.consumer().ok_or_else(Failure::not_found)?;
     let callback = back.app.callback(Provider::Bitbucket);
-    let exchanged = back.app.bitbucket().exchange_code(&consumer, code, &callback).await;
+    // The code is good for one use as well, so that marking the login as used may take its time beside it.
+    let (used, exchanged) =
+        join(use_up(back), back.app.bitbucket().exchange_code(&consumer, code, &callback)).await;
+    used?;
     let (consumer, PersonToken { token, .. }) = match exchanged {
         Ok(token) => (consumer, token),
         Err(error) => match back.app.derived_anew(back.derived).await.and_then(|anew| anew.consumer()) {
@@ -44,7 +48,9 @@ pub async fn openid(back: &Return<'_>) -> Result<Visitor, Failure> {
     };
     let now = back.app.now();
     let openid = back.derived.openid(provider).ok_or_else(Failure::not_found)?;
-    match openid.finish(back.login, back.callback, now).await {
+    let (used, finished) = join(use_up(back), openid.finish(back.login, back.callback, now)).await;
+    used?;
+    match finished {
         Ok(visitor) => Ok(visitor),
         Err(refused) if refused.is_about_our_secret() => {
             let anew = back.app.derived_anew(back.derived).await.and_then(|derived| derived.openid(provider));

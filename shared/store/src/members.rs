@@ -1,5 +1,6 @@
 //! Members, and the identities by which they are found.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall_domain::audit::AuditEntry;
 use rollcall_domain::event::Event;
 use rollcall_domain::identity::Identity;
@@ -21,6 +22,14 @@ pub struct Membership {
     pub workspace: WorkspaceId,
     /// As which member.
     pub member: MemberId,
+}
+
+/// The row of an identity: a membership, and the member as they are, so that a sign-in reads one row.
+#[derive(Serialize, Deserialize)]
+struct IdentityRow {
+    #[serde(flatten)]
+    membership: Membership,
+    copy: Member,
 }
 
 /// Somebody who is let in at this moment: everything that is written for it, together or not at all.
@@ -51,16 +60,13 @@ impl Store {
         self.get(&keys::member(workspace, member)).await
     }
 
-    /// The member that an identity signs in as. Two reads.
+    /// The member that an identity signs in as. One read: the identity's row has a copy, written with every change of the member.
     pub async fn member_by_identity(
         &self,
         workspace: WorkspaceId,
         identity: &Identity,
     ) -> Result<Option<Member>, StoreError> {
-        match self.get::<Membership>(&keys::identity(workspace, identity)).await? {
-            Some(membership) => self.member(workspace, membership.member).await,
-            None => Ok(None),
-        }
+        Ok(self.get::<IdentityRow>(&keys::identity(workspace, identity)).await?.map(|row| row.copy))
     }
 
     /// Every membership of an identity, in whatever workspace. One query.
@@ -165,15 +171,12 @@ pub(crate) fn put_member(
     let key = keys::member(member.workspace, member.id);
     transaction.put("member", &key, &changed, None, When::Version(member.version))?;
     let membership = Membership { workspace: member.workspace, member: member.id };
+    let row = IdentityRow { membership, copy: changed };
     let had = before.map(|before| before.identities.as_slice()).unwrap_or_default();
-    for identity in member.identities.iter().filter(|identity| !had.contains(identity)) {
-        transaction.put(
-            "identity",
-            &keys::identity(member.workspace, identity),
-            &membership,
-            None,
-            When::New,
-        )?;
+    let mine = AttributeValue::S(member.id.to_string());
+    for identity in &member.identities {
+        let when = if had.contains(identity) { When::Is("member", mine.clone()) } else { When::New };
+        transaction.put("identity", &keys::identity(member.workspace, identity), &row, None, when)?;
     }
     for identity in had.iter().filter(|identity| !member.identities.contains(identity)) {
         transaction.delete("identity", &keys::identity(member.workspace, identity), When::Exists)?;
