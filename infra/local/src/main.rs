@@ -1,2 +1,3 @@
-//! To be built.
+//! Starts the local stack.
+
 fn main() {}
