@@ -14,13 +14,14 @@ use rollcall_service::config::Config;
 use rollcall_service::random::{self, Random};
 use rollcall_service::rate::RateKeys;
 use rollcall_service::seal::{Purpose as Sealed, Sealer};
-use rollcall_service::secrets::{AllowedTenants, DeploymentSecret, KeyState, ProviderClient, Secrets};
+use rollcall_service::secrets::{
+    AllowedTenants, Application, DeploymentSecret, KeyState, ProviderClient, Secrets,
+};
 use rollcall_service::telemetry::Metrics;
 use rollcall_store::Store;
 use url::Url;
 
 use crate::failure::Failure;
-use crate::pages::Application;
 
 /// What the process was started with.
 pub struct Parts {

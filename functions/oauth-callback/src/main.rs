@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use rollcall_bitbucket::{Bitbucket, Endpoints, Limits};
-use rollcall_oauth_callback::pages::{self, Application};
+use rollcall_oauth_callback::pages;
 use rollcall_oauth_callback::{App, Parts, router};
 use rollcall_service::clock::{Clock as _, SystemClock};
 use rollcall_service::config::Config;
@@ -26,6 +26,8 @@ async fn serve() -> Result<(), Error> {
     let sdk = aws::sdk_config().await?;
     let clock = Arc::new(SystemClock);
     let secrets = Secrets::new(aws::secrets_manager(&sdk), config.secret_id.clone(), clock.clone());
+    // Init runs at full CPU: the first request then finds the secret read.
+    let application = secrets.current().await?.application.clone();
     let http = http::client()?;
     let endpoints =
         Endpoints::new(config.bitbucket_url.as_url().clone(), config.bitbucket_api_url.as_url().clone())?;
@@ -38,11 +40,10 @@ async fn serve() -> Result<(), Error> {
         random: Arc::new(SystemRandom),
         secrets: Arc::new(secrets),
         http,
-        application: Application::default(),
+        application: application.clone(),
         metrics: metrics.clone(),
     });
-    // Init runs at full CPU: the first request then finds the secret read and the connections made.
     app.derived().await.map_err(|_| "the deployment secret cannot be used; the line above says why")?;
-    let page = move |problem: &_, id: &_| pages::problem(&Application::default(), problem, id);
+    let page = move |problem: &_, id: &_| pages::problem(&application, problem, id);
     lambda::serve(Web::new().problem_page(page).metrics(metrics).finish(router(app))).await
 }

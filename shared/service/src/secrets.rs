@@ -13,7 +13,8 @@
 //!     { "kid": "2027-02", "state": "next",    "private_key": "MIGHAgEAMBMGByqGSM49…" }
 //!   ],
 //!   "sealing_keys": [ { "id": "2026-11", "key": "32 bytes in base64" } ],
-//!   "bootstrap_admin_token_sha256": "64 hexadecimal digits"
+//!   "bootstrap_admin_token_sha256": "64 hexadecimal digits",
+//!   "application": { "name": "Shop", "logo": "data:image/svg+xml;base64,…" }
 //! }
 //! ```
 //!
@@ -23,6 +24,7 @@
 //!   as its tokens live.
 //! - `sealing_keys`: the first one seals, all of them open (`openssl rand -base64 32`).
 //! - `bootstrap_admin_token_sha256`: optional; the SHA-256 of the first admin token (`printf %s "$TOKEN" | sha256sum`).
+//! - `application`: optional; what the pages call the application, and its logo.
 //!
 //! Whatever is missing, malformed or unknown is refused with a line that names its place and never its value. If a changed document
 //! cannot be read or understood, the last good one stays in use and the logs say so.
@@ -32,5 +34,6 @@ mod document;
 
 pub use cache::{FetchFailed, Secrets, SecretsError, Source};
 pub use document::{
-    AllowedTenants, Defect, Defects, DeploymentSecret, KeyState, ProviderClient, Providers, SigningKey,
+    AllowedTenants, Application, Defect, Defects, DeploymentSecret, KeyState, ProviderClient, Providers,
+    SigningKey,
 };

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use http::header::CONTENT_SECURITY_POLICY;
 use rollcall_domain::identity::Provider;
+use rollcall_service::secrets::Application;
 use rollcall_service::web::{PagePolicy, Problem, RequestId};
 use url::Url;
 
@@ -17,21 +18,6 @@ const INVITE_SCRIPT: &str = include_str!("../../templates/invite.js");
 
 /// At most this many missing repositories are named on the page.
 pub const MOST_NAMED: usize = 20;
-
-/// The application that people sign in to, as its vendor wants it shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Application {
-    /// Its name.
-    pub name: String,
-    /// Its logo as a `data:` URI, so that no page loads anything from elsewhere.
-    pub logo: Option<String>,
-}
-
-impl Default for Application {
-    fn default() -> Self {
-        Self { name: "Rollcall".to_owned(), logo: None }
-    }
-}
 
 /// Renders a page. `form_targets` are places that its forms may lead on to: browsers apply `form-action` to the redirects that
 /// follow a submission as well.

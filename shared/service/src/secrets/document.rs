@@ -92,6 +92,21 @@ impl SigningKey {
     }
 }
 
+/// The application that people sign in to, as its vendor wants it shown. Not secret; it stands here so that one document has all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Application {
+    /// Its name.
+    pub name: String,
+    /// Its logo as a `data:` URI, so that no page loads anything from elsewhere.
+    pub logo: Option<String>,
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        Self { name: "Rollcall".to_owned(), logo: None }
+    }
+}
+
 /// The deployment secret, checked. It has no `Debug`.
 #[derive(Clone)]
 pub struct DeploymentSecret {
@@ -101,6 +116,8 @@ pub struct DeploymentSecret {
     pub sealing_keys: SealingKeys,
     /// The hash of the token that makes the first admin tokens. `None`: there is none, or no more.
     pub bootstrap_admin_token: Option<TokenHash>,
+    /// The application that people sign in to.
+    pub application: Application,
     signing_keys: Vec<SigningKey>,
 }
 
@@ -230,7 +247,8 @@ impl Reader {
     }
 
     fn document(&mut self, value: &Value) -> Option<DeploymentSecret> {
-        let members = ["providers", "signing_keys", "sealing_keys", "bootstrap_admin_token_sha256"];
+        let members =
+            ["providers", "signing_keys", "sealing_keys", "bootstrap_admin_token_sha256", "application"];
         let document = self.object("", value, &members)?;
         let providers =
             self.member("", document, "providers").and_then(|(at, value)| self.providers(&at, value));
@@ -252,8 +270,29 @@ impl Reader {
             providers: providers?,
             sealing_keys: sealing_keys?,
             bootstrap_admin_token,
+            application: match document.get("application") {
+                None => Application::default(),
+                Some(value) => self.application("application", value)?,
+            },
             signing_keys: signing_keys?,
         })
+    }
+
+    fn application(&mut self, at: &str, value: &Value) -> Option<Application> {
+        const LOGO: &str = "must be a data:image/ URI of at most 64 KiB, in base64";
+        let object = self.object(at, value, &["name", "logo"])?;
+        let name = self.text(at, object, "name")?;
+        if name.chars().count() > 60 {
+            return self.wrong(&format!("{at}.name"), "must have at most 60 characters");
+        }
+        let logo = match object.get("logo") {
+            None | Some(Value::Null) => None,
+            Some(value) => match value.as_str().filter(|logo| is_embedded_image(logo)) {
+                Some(logo) => Some(logo.to_owned()),
+                None => return self.wrong(&format!("{at}.logo"), LOGO),
+            },
+        };
+        Some(Application { name: name.to_owned(), logo })
     }
 
     fn providers(&mut self, at: &str, value: &Value) -> Option<Providers> {
@@ -396,6 +435,15 @@ impl Reader {
         let first = keys.remove(0);
         Some(SealingKeys::new(first, keys))
     }
+}
+
+fn is_embedded_image(uri: &str) -> bool {
+    let data = uri.strip_prefix("data:image/").and_then(|rest| rest.split_once(";base64,"));
+    data.is_some_and(|(kind, data)| {
+        uri.len() <= 65_536
+            && kind.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+            && STANDARD.decode(data).is_ok()
+    })
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -135,3 +135,19 @@ fn what_is_not_json_is_told_by_its_position_only() {
     }
     assert_eq!(refusal(&json!([])), "the document must be an object");
 }
+
+#[test]
+fn the_application_is_shown_as_its_vendor_wants_it_with_a_logo_that_loads_nothing() {
+    let mut document = example::document();
+    assert_eq!(DeploymentSecret::parse(&document.to_string()).unwrap().application.name, "Rollcall");
+    let logo = "data:image/svg+xml;base64,PHN2Zy8+";
+    document["application"] = json!({ "name": "Shop", "logo": logo });
+    let application = DeploymentSecret::parse(&document.to_string()).unwrap().application;
+    assert_eq!((application.name.as_str(), application.logo.as_deref()), ("Shop", Some(logo)));
+    for elsewhere in
+        ["https://example.com/logo.png", "data:text/html;base64,PHN2Zy8+", "data:image/png;base64,%%%"]
+    {
+        document["application"]["logo"] = elsewhere.into();
+        assert!(refusal(&document).starts_with("application.logo must be"), "{elsewhere}");
+    }
+}
