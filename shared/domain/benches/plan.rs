@@ -119,7 +119,7 @@ fn mirrored() -> Mirror {
     let workspace = WorkspaceId::new(Timestamp::EPOCH, [0; 10]);
     apply(&plan::members::plan(workspace, &mirror, &members(None), &settings(), now()), &mut mirror);
     apply(&plan::structure::plan(&mirror, &structure(), &settings(), now()), &mut mirror);
-    apply(&plan::grants::plan(&mirror, &grants(), &settings(), now()), &mut mirror);
+    apply(&plan::grants::plan(&mirror, &grants(), &grants().repositories(), &settings(), now()), &mut mirror);
     for n in 0..PEOPLE {
         let mut random = [0; 10];
         random[..4].copy_from_slice(&n.to_be_bytes());
@@ -174,7 +174,7 @@ fn main() {
         b.iter(|| plan::structure::plan(black_box(&mirror), &structure, &settings, now()));
     });
     group.bench_function("grants, a whole lap, nothing changed", |b| {
-        b.iter(|| plan::grants::plan(black_box(&mirror), &grants, &settings, now()));
+        b.iter(|| plan::grants::plan(black_box(&mirror), &grants, &grants.repositories(), &settings, now()));
     });
     group.bench_function("coverage of every member", |b| {
         b.iter(|| plan::grants::coverages(black_box(&mirror)))

@@ -319,3 +319,10 @@ pub struct GrantsSnapshot {
     /// What each repository grants to single accounts by itself.
     pub users: BTreeMap<RepositoryUuid, BTreeMap<AccountUuid, Permission>>,
 }
+
+impl GrantsSnapshot {
+    /// The repositories of which something was read.
+    pub fn repositories(&self) -> BTreeSet<RepositoryUuid> {
+        self.groups.keys().chain(self.users.keys()).copied().collect()
+    }
+}

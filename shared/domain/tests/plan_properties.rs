@@ -224,8 +224,8 @@ proptest! {
         let again = plan::structure::plan(&after, &snapshot, &settings, now());
         prop_assert!(again.is_empty(), "{again}");
         let snapshot = world.grants_snapshot(&plan::grants::to_read(&after, false));
-        apply(&plan::grants::plan(&after.clone(), &snapshot, &settings, now()), &mut after);
-        let again = plan::grants::plan(&after, &snapshot, &settings, now());
+        apply(&plan::grants::plan(&after.clone(), &snapshot, &snapshot.repositories(), &settings, now()), &mut after);
+        let again = plan::grants::plan(&after, &snapshot, &snapshot.repositories(), &settings, now());
         prop_assert!(again.is_empty(), "{again}");
     }
 

@@ -198,6 +198,31 @@ impl Change {
         }
     }
 
+    /// What happens to what, as in `+ person`: for counting what a run did.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::SuspendMember { .. } => "- member",
+            Self::RestoreMember { .. } => "+ member",
+            Self::AddPerson { .. } => "+ person",
+            Self::UpdatePerson { .. } => "~ person",
+            Self::RemovePerson { .. } => "- person",
+            Self::AddTeam { .. } => "+ team",
+            Self::UpdateTeam { .. } => "~ team",
+            Self::RemoveTeam { .. } => "- team",
+            Self::AddTeamMember { .. } => "+ team member",
+            Self::RemoveTeamMember { .. } => "- team member",
+            Self::SetProject { after, .. } if after.removed => "- project",
+            Self::SetProject { before, .. } if before.as_ref().is_some_and(|p| !p.removed) => "~ project",
+            Self::SetProject { .. } => "+ project",
+            Self::AddRepository { .. } => "+ repository",
+            Self::UpdateRepository { .. } | Self::SetRepositoryGrants { .. } => "~ repository",
+            Self::RemoveRepository { .. } => "- repository",
+            Self::SetResponsibility { after: None, .. } => "- responsibility",
+            Self::SetResponsibility { before: None, .. } => "+ responsibility",
+            Self::SetResponsibility { .. } => "~ responsibility",
+        }
+    }
+
     /// Whether it counts towards the cap of its kind.
     pub fn counts(&self) -> bool {
         !matches!(

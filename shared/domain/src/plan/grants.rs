@@ -12,14 +12,19 @@ use crate::member::SuspensionReason;
 use crate::mirror::{GrantsSnapshot, MemberStanding, Mirror, MirroredMember, OwnGrants, Repository, Team};
 use crate::{MemberId, TeamId, Timestamp};
 
-/// Plans the grants lane.
-pub fn plan(mirror: &Mirror, snapshot: &GrantsSnapshot, settings: &Settings, now: Timestamp) -> Plan {
+/// Plans the grants lane. Somebody is shut out for lost access only where a repository in `fresh` is missing: usually those that
+/// were just read ([`GrantsSnapshot::repositories`]).
+pub fn plan(
+    mirror: &Mirror,
+    snapshot: &GrantsSnapshot,
+    fresh: &BTreeSet<RepositoryUuid>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Plan {
     let teams = SlugTable::new(mirror);
     let mut kept = Vec::new();
     let mut changes = Vec::new();
-    let just_read: BTreeSet<RepositoryUuid> =
-        snapshot.groups.keys().chain(snapshot.users.keys()).copied().collect();
-    for uuid in &just_read {
+    for uuid in &snapshot.repositories() {
         let Some(repository) = mirror.repositories.get(uuid).filter(|repository| !repository.removed) else {
             continue;
         };
@@ -44,7 +49,7 @@ pub fn plan(mirror: &Mirror, snapshot: &GrantsSnapshot, settings: &Settings, now
     let mut then = mirror.clone();
     changes.iter().for_each(|change| change.apply(&mut then));
     changes.extend(responsibilities(&then));
-    changes.extend(lost_access(&then, &just_read, settings, now));
+    changes.extend(lost_access(&then, fresh, settings, now));
     Plan { lane: Lane::Grants, changes, kept }
 }
 

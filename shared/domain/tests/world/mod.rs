@@ -240,7 +240,8 @@ pub(crate) fn run(world: &World, mirror: &mut Mirror, settings: &Settings) -> Ve
     done(members_plan(world, mirror, settings), mirror);
     done(plan::structure::plan(mirror, &world.structure_snapshot(), settings, now()), mirror);
     let to_read = plan::grants::to_read(mirror, false);
-    done(plan::grants::plan(mirror, &world.grants_snapshot(&to_read), settings, now()), mirror);
+    let snapshot = world.grants_snapshot(&to_read);
+    done(plan::grants::plan(mirror, &snapshot, &snapshot.repositories(), settings, now()), mirror);
     plans
 }
 
