@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rollcall_domain::access::Coverage;
+use rollcall_domain::access::CoverageCount;
 use rollcall_domain::bitbucket::RepositoryUuid;
 use rollcall_domain::{MemberId, WorkspaceId};
 use serde::{Deserialize, Serialize};
@@ -31,13 +31,13 @@ pub struct CoverageRow {
 
 impl CoverageRow {
     /// As it is kept.
-    pub fn of(member: MemberId, coverage: &Coverage) -> Self {
+    pub fn of(member: MemberId, coverage: &CoverageCount) -> Self {
         Self {
             member,
             of: coverage.of,
-            missing: coverage.missing.len(),
-            named: coverage.missing.iter().take(MOST_NAMED).copied().collect(),
-            unread: coverage.unread.len(),
+            missing: coverage.missing,
+            named: coverage.examples.iter().take(MOST_NAMED).copied().collect(),
+            unread: coverage.unread,
         }
     }
 
@@ -70,7 +70,7 @@ impl Store {
     pub async fn write_coverages(
         &self,
         workspace: WorkspaceId,
-        coverages: &BTreeMap<MemberId, Coverage>,
+        coverages: &BTreeMap<MemberId, CoverageCount>,
         lease: &crate::Lease,
     ) -> Result<usize, StoreError> {
         let known = self.coverages(workspace).await?;

@@ -97,6 +97,8 @@ pub struct RunRecord {
 
 #[derive(Serialize, Deserialize)]
 struct PlanPart {
+    /// Of how many parts this is one. A longer plan that was kept under the same run before may have left more.
+    parts: usize,
     json: String,
 }
 
@@ -164,17 +166,19 @@ impl Store {
         let json = serde_json::to_string(plan).map_err(|_| StoreError::TooLarge { what: "a plan" })?;
         let partition = keys::plan_partition(workspace, run);
         let lane = plan.lane.as_str();
+        let mut texts = Vec::new();
         let mut rest = json.as_str();
-        let mut number = 0;
         while !rest.is_empty() {
-            let end = rest.char_indices().map(|(at, _)| at).find(|at| *at >= PART).unwrap_or(rest.len());
-            let (part, after) = rest.split_at(end);
+            let (part, after) = rest.split_at(rest.floor_char_boundary(PART));
+            texts.push(part);
+            rest = after;
+        }
+        let parts = texts.len();
+        for (number, part) in texts.into_iter().enumerate() {
             let key = keys::Key::new(partition.clone(), format!("{lane}#{number:06}"));
             let mut transaction = self.transaction();
-            transaction.put("plan", &key, &PlanPart { json: part.to_owned() }, None, When::Always)?;
+            transaction.put("plan", &key, &PlanPart { parts, json: part.to_owned() }, None, When::Always)?;
             transaction.commit().await?;
-            rest = after;
-            number += 1;
         }
         Ok(())
     }
@@ -188,10 +192,8 @@ impl Store {
     ) -> Result<Option<Plan>, StoreError> {
         let partition = keys::plan_partition(workspace, run);
         let parts: Vec<PlanPart> = self.query_prefix(&partition, &format!("{}#", lane.as_str())).await?;
-        if parts.is_empty() {
-            return Ok(None);
-        }
-        let json: String = parts.into_iter().map(|part| part.json).collect();
+        let Some(count) = parts.first().map(|part| part.parts) else { return Ok(None) };
+        let json: String = parts.into_iter().take(count).map(|part| part.json).collect();
         let plan = serde_json::from_str(&json)
             .map_err(|error| StoreError::Malformed { key: partition, why: error.to_string() })?;
         Ok(Some(plan))
