@@ -1,0 +1,175 @@
+//! Accepting an invite: by the person it was issued to, once, in time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use http::StatusCode;
+use rollcall_domain::audit::Actor;
+use rollcall_domain::identity::Provider;
+use rollcall_domain::invite::{Delivery, Invite, InviteState, InviteStatus};
+use rollcall_domain::member::{Origin, Role};
+use rollcall_domain::{InviteId, Secret, TokenHash};
+use rollcall_store::Record;
+use standin_openid::Person;
+
+use crate::rig::{Answer, Browser, INES, Rig};
+
+const TOKEN: &str = "a-token-of-the-invite-0123456789";
+
+async fn issue(rig: &Rig, change: impl FnOnce(&mut Invite)) -> Invite {
+    let mut invite = Invite {
+        id: InviteId::new(rig.now(), [3; 10]),
+        workspace: rig.workspace,
+        email: INES.parse().unwrap(),
+        pinned: None,
+        role: Role::Member,
+        teams: vec![],
+        providers: BTreeSet::from([Provider::Google]),
+        token: TokenHash::of(&Secret::new(TOKEN)),
+        issued_at: rig.now(),
+        expires_at: rig.now().plus(Duration::from_hours(24)),
+        membership_until: None,
+        issued_by: Actor::Bootstrap,
+        inviter_name: "Ada <b>Lovelace</b>".into(),
+        note: None,
+        state: InviteState::Pending,
+        delivery: Delivery::LinkReturned,
+        version: 0,
+    };
+    change(&mut invite);
+    rig.store.issue_invites(&[(invite.clone(), None)], Record::default()).await.unwrap();
+    invite
+}
+
+async fn accept(browser: &mut Browser<'_>, person: &str) -> Answer {
+    let start = browser.post("/invite/accept", &[("token", TOKEN), ("provider", "google")]).await;
+    if start.status != StatusCode::SEE_OTHER {
+        return start;
+    }
+    let callback = browser.at_provider(&start.location(), person).await;
+    browser.get(&callback).await
+}
+
+async fn status(rig: &Rig, invite: &Invite) -> InviteStatus {
+    rig.store.invite(rig.workspace, invite.id).await.unwrap().unwrap().status(rig.now())
+}
+
+#[tokio::test]
+async fn the_invited_signs_in_and_is_a_member_and_the_link_is_used_up() {
+    let rig = Rig::new().await;
+    let invite = issue(&rig, |_| {}).await;
+    let mut browser = rig.browser();
+    let page = browser.get("/invite").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let choice = browser.post("/invite/accept", &[("token", TOKEN)]).await;
+    assert!(
+        choice.body.contains("Join Acme &#38; Sons") && choice.body.contains("Ada &#60;b&#62;Lovelace"),
+        "{}",
+        choice.body
+    );
+    assert_eq!(status(&rig, &invite).await, InviteStatus::Pending, "looking uses nothing up");
+
+    let done = accept(&mut browser, INES).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+    assert!(browser.has_session());
+    let members = rig.store.all_members(rig.workspace).await.unwrap();
+    assert_eq!(members.len(), 1);
+    assert_eq!((members[0].origin, members[0].identities.len()), (Origin::Invite, 1));
+    assert_eq!(status(&rig, &invite).await, InviteStatus::Accepted);
+    let signed_in = browser.get("/login").await;
+    assert!(signed_in.body.contains("You are signed in"), "{}", signed_in.body);
+
+    let again = accept(&mut rig.browser(), INES).await;
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
+    assert!(again.body.contains("This invite cannot be used"), "{}", again.body);
+}
+
+#[tokio::test]
+async fn somebody_else_with_the_link_is_refused_and_the_invite_stays_pending() {
+    let rig = Rig::new().await;
+    let invite = issue(&rig, |_| {}).await;
+    rig.google.control().put_person(Person::google("Eve", "eve@mail.example"));
+    let mut browser = rig.browser();
+    let answer = accept(&mut browser, "eve@mail.example").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert!(!browser.has_session());
+    assert_eq!(status(&rig, &invite).await, InviteStatus::Pending);
+    assert!(rig.store.all_members(rig.workspace).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_address_that_the_provider_has_not_verified_is_nobodys() {
+    for unverified in [None, Some(false.into()), Some("true".into()), Some(1.into())] {
+        let rig = Rig::new().await;
+        issue(&rig, |invite| invite.email = "eve@mail.example".parse().unwrap()).await;
+        rig.google
+            .control()
+            .put_person(Person::google("Eve", "eve@mail.example").with_email_verified(unverified.clone()));
+        let mut browser = rig.browser();
+        accept(&mut browser, "eve@mail.example").await;
+        assert!(!browser.has_session(), "{unverified:?}");
+    }
+}
+
+#[tokio::test]
+async fn used_unknown_expired_and_revoked_links_look_alike_to_the_visitor() {
+    let mut pages = BTreeSet::new();
+    for case in ["unknown", "expired", "revoked", "ended"] {
+        let rig = Rig::new().await;
+        let now = rig.now();
+        match case {
+            "unknown" => {}
+            "expired" => _ = issue(&rig, |invite| invite.expires_at = now).await,
+            "revoked" => _ = issue(&rig, |invite| invite.state = InviteState::Revoked { at: now }).await,
+            _ => _ = issue(&rig, |invite| invite.membership_until = Some(now)).await,
+        }
+        let answer = accept(&mut rig.browser(), INES).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{case}");
+        let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
+        pages.insert(answer.body.replace(&id, ""));
+    }
+    assert_eq!(pages.len(), 1, "{pages:#?}");
+}
+
+#[tokio::test]
+async fn many_who_accept_at_once_are_one_member() {
+    let rig = Rig::new().await;
+    issue(&rig, |_| {}).await;
+    let attempts = (0..10).map(|_| async {
+        let mut browser = rig.browser();
+        accept(&mut browser, INES).await;
+        browser.has_session()
+    });
+    let sessions = join_all(attempts).await;
+    assert_eq!(sessions.into_iter().filter(|has| *has).count(), 1);
+    assert_eq!(rig.store.all_members(rig.workspace).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_is_refused() {
+    let rig = Rig::new().await;
+    issue(&rig, |_| {}).await;
+    let mut browser = rig.browser();
+    // Without `Sec-Fetch-Site` and `Origin`, nothing says where it comes from.
+    let answer = browser.send(http::Method::POST, "/invite/accept", None).await;
+    assert!(answer.status.is_client_error(), "{}", answer.status);
+}
+
+#[tokio::test]
+async fn a_member_by_invite_signs_in_again_until_the_membership_ends() {
+    let rig = Rig::new().await;
+    let end = rig.now().plus(Duration::from_hours(2));
+    issue(&rig, |invite| invite.membership_until = Some(end)).await;
+    let mut browser = rig.browser();
+    accept(&mut browser, INES).await;
+    let mut again = rig.browser();
+    let start = again.get("/login/google").await;
+    let callback = again.at_provider(&start.location(), INES).await;
+    assert_eq!(again.get(&callback).await.status, StatusCode::SEE_OTHER);
+    assert!(again.has_session());
+
+    rig.clock.advance(Duration::from_hours(2));
+    let page = again.get("/login").await;
+    assert!(!page.body.contains("You are signed in"), "a session does not outlive the membership");
+}
