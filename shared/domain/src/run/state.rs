@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
 use super::background::Background;
 use super::lap::{Lap, StructureLap};
 use super::release::Frozen;
 use crate::Timestamp;
 use crate::connection::Health;
+use crate::mirror::Mirror;
 use crate::plan::Lane;
 use crate::plan::guard::Recent;
 
@@ -59,6 +61,25 @@ pub struct Verified {
     pub private_digest: String,
     /// Private repositories that have appeared since.
     pub added_since: usize,
+}
+
+impl Verified {
+    /// What a mirror proves at the end of a full lap.
+    pub fn of(mirror: &Mirror, now: Timestamp) -> Self {
+        let private =
+            mirror.repositories.values().filter(|repository| !repository.removed && repository.private);
+        let (mut count, mut digest) = (0, sha2::Sha256::new());
+        for repository in private {
+            count += 1;
+            digest.update(repository.uuid.as_uuid().as_bytes());
+        }
+        Self {
+            lap_ended_at: now,
+            private_repositories: count,
+            private_digest: crate::secret::hexadecimal(&digest.finalize()),
+            added_since: 0,
+        }
+    }
 }
 
 /// What a run leaves for the next one: one value for each connection, written together with the run's record.
