@@ -50,7 +50,7 @@ impl fmt::Display for Call {
 }
 
 /// What may stand in a path: only values that were parsed into a type of their own.
-pub(crate) trait Segment: fmt::Display {}
+pub(crate) trait Segment: fmt::Display + Sync {}
 
 impl Segment for AccountUuid {}
 impl Segment for BitbucketWorkspaceUuid {}

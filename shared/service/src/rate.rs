@@ -41,25 +41,31 @@ impl Attempt {
     }
 }
 
-/// The key of one count: kind, keyed hash of who, minute.
+/// Minutes of a day.
+const DAY: i64 = 24 * 60;
+
+/// The key of one count: kind, keyed hash of who, the minute in which its window begins.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RateKey {
     attempt: Attempt,
     who: String,
     minute: i64,
+    /// Minutes of the window.
+    long: i64,
 }
 
 impl RateKey {
     /// When the count has no more meaning, for the table's TTL. The minute in the key is what decides, not the TTL.
     pub fn expires_at(&self) -> Timestamp {
-        Timestamp::from_seconds(self.minute.saturating_add(2).saturating_mul(60))
+        Timestamp::from_seconds(self.minute.saturating_add(self.long + 1).saturating_mul(60))
     }
 
     /// How long until this count starts anew: the `Retry-After` of a refusal, at least one second.
     pub fn retry_after(&self, now: Timestamp) -> Duration {
-        let next = Timestamp::from_seconds(self.minute.saturating_add(1).saturating_mul(60));
+        let next = Timestamp::from_seconds(self.minute.saturating_add(self.long).saturating_mul(60));
         let millis = u64::try_from(next.since(now).as_millis()).unwrap_or(u64::MAX);
-        Duration::from_secs(millis.div_ceil(1000).clamp(1, WINDOW.as_secs()))
+        let longest = u64::try_from(self.long).unwrap_or(1).saturating_mul(WINDOW.as_secs());
+        Duration::from_secs(millis.div_ceil(1000).clamp(1, longest))
     }
 }
 
@@ -100,6 +106,12 @@ impl RateKeys {
         self.of(attempt, b"account", account.as_bytes(), now)
     }
 
+    /// The count of an account for a whole day (UTC): a recipient of mail.
+    pub fn of_account_by_day(&self, attempt: Attempt, account: &str, now: Timestamp) -> RateKey {
+        let key = self.of(attempt, b"account by day", account.as_bytes(), now);
+        RateKey { minute: key.minute - key.minute.rem_euclid(DAY), long: DAY, ..key }
+    }
+
     fn of(&self, attempt: Attempt, kind: &[u8], who: &[u8], now: Timestamp) -> RateKey {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(kind);
@@ -111,7 +123,7 @@ impl RateKeys {
             .iter()
             .take(16)
             .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        RateKey { attempt, who, minute: now.as_seconds().div_euclid(60) }
+        RateKey { attempt, who, minute: now.as_seconds().div_euclid(60), long: 1 }
     }
 }
 
@@ -148,6 +160,18 @@ mod tests {
             keys(1).of_address(Attempt::Token, None, now),
             keys(1).of_account(Attempt::Token, "", now)
         );
+    }
+
+    #[test]
+    fn a_count_by_day_lasts_until_midnight() {
+        let noon = Timestamp::from_seconds(12 * 3600);
+        let key = |now| keys(1).of_account_by_day(Attempt::Invite, "ada@example.com", now);
+        let (evening, tomorrow) =
+            (Timestamp::from_seconds(24 * 3600 - 1), Timestamp::from_seconds(24 * 3600));
+        assert_eq!(key(noon), key(evening));
+        assert_ne!(key(noon), key(tomorrow));
+        assert_eq!(key(noon).retry_after(noon), Duration::from_hours(12));
+        assert!(key(noon).expires_at() > tomorrow);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub enum Purpose {
     Cursor,
     /// A webhook's signing secret, in the table.
     Webhook,
+    /// An answer that is kept for repetitions of its request, in the table: it may hold what is shown once.
+    Answer,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
             Self::Transaction => "transaction",
             Self::Cursor => "cursor",
             Self::Webhook => "webhook",
+            Self::Answer => "answer",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Invites: one row each, one for its present token, one for its address; and the barriers that void those issued before.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use rollcall_domain::audit::Actor;
 use rollcall_domain::identity::EmailAddress;
 use rollcall_domain::invite::{Invite, InviteState};
 use rollcall_domain::{InviteId, Timestamp, TokenHash, WorkspaceId};
@@ -11,16 +12,17 @@ use crate::reading::{Page, Position};
 use crate::transaction::{MOST_ITEMS, Record, Transaction, When};
 use crate::{Store, keys};
 
-/// Invites issued before this moment, to whom the key names, are void.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Invites issued before this moment, to or by whom the key names, are void.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Barrier {
+    pub(crate) who: String,
     pub(crate) at: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
-struct TokenRow {
-    workspace: WorkspaceId,
-    invite: InviteId,
+pub(crate) struct TokenRow {
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) invite: InviteId,
 }
 
 /// Rows that one new invite takes: itself, its token, its address, the former token of the same address.
@@ -85,9 +87,7 @@ impl Store {
     pub async fn invite_by_token(&self, token: TokenHash) -> Result<Option<Invite>, StoreError> {
         let Some(row) = self.get::<TokenRow>(&keys::invite_token(token)).await? else { return Ok(None) };
         let Some(invite) = self.invite(row.workspace, row.invite).await? else { return Ok(None) };
-        let mut who = vec![invite.email.to_string()];
-        who.extend(invite.pinned.iter().map(keys::identity_partition));
-        for who in who {
+        for who in barriers(&invite) {
             let barrier: Option<Barrier> = self.get(&keys::barrier(invite.workspace, &who)).await?;
             if barrier.is_some_and(|barrier| invite.issued_at <= barrier.at) {
                 return Ok(None);
@@ -117,6 +117,16 @@ impl Store {
     ) -> Result<Page<Invite>, StoreError> {
         self.query_page(&keys::of(workspace, "invites"), "", after, limit, false).await
     }
+}
+
+/// Whose barriers void an invite: the address, the pinned identity, and the member who issued it.
+pub(crate) fn barriers(invite: &Invite) -> Vec<String> {
+    let mut who = vec![invite.email.to_string()];
+    who.extend(invite.pinned.iter().map(keys::identity_partition));
+    if let Actor::Member { id } = invite.issued_by {
+        who.push(keys::issuer(id));
+    }
+    who
 }
 
 /// Consumes an invite within the transaction that lets its person in: on condition that it is pending and was not replaced.

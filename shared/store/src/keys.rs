@@ -157,6 +157,11 @@ pub(crate) fn barrier(workspace: WorkspaceId, who: &str) -> Key {
     Key::new(of(workspace, "barriers"), who)
 }
 
+/// The issuer of invites, among those whom a barrier names.
+pub(crate) fn issuer(member: MemberId) -> String {
+    format!("issuer#{member}")
+}
+
 pub(crate) fn session(hash: TokenHash) -> Key {
     Key::new(format!("session#{hash}"), "session")
 }

@@ -1,16 +1,17 @@
 //! What the admin API shows beside a page: looked up for all its entries at once, never one by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_domain::identity::Identity;
+use rollcall_domain::identity::{EmailAddress, Identity};
+use rollcall_domain::invite::{Invite, InviteState};
 use rollcall_domain::member::Member;
 use rollcall_domain::mirror::{Person, Team};
-use rollcall_domain::{MemberId, TeamId, WorkspaceId};
+use rollcall_domain::{InviteId, MemberId, TeamId, Timestamp, WorkspaceId};
 
 use crate::error::StoreError;
 use crate::members::Membership;
 use crate::mirror::Responsibility;
-use crate::{CoverageRow, Store, keys};
+use crate::{CoverageRow, Store, invites, keys};
 
 impl Store {
     /// The coverages of some members.
@@ -41,14 +42,51 @@ impl Store {
         workspace: WorkspaceId,
         identities: &[Identity],
     ) -> Result<Vec<Member>, StoreError> {
-        let wanted: Vec<_> =
-            identities.iter().map(|identity| keys::identity(workspace, identity)).collect();
+        let wanted: Vec<_> = identities.iter().map(|identity| keys::identity(workspace, identity)).collect();
         let memberships: Vec<Membership> = self.get_many(&wanted).await?;
         let mut wanted: Vec<_> =
             memberships.iter().map(|membership| keys::member(workspace, membership.member)).collect();
         wanted.sort_unstable();
         wanted.dedup();
         self.get_many(&wanted).await
+    }
+
+    /// The pending invites to some addresses, expired ones included.
+    pub async fn invites_to(
+        &self,
+        workspace: WorkspaceId,
+        addresses: &[EmailAddress],
+    ) -> Result<BTreeMap<EmailAddress, Invite>, StoreError> {
+        let wanted: Vec<_> =
+            addresses.iter().map(|address| keys::pending_invite(workspace, address)).collect();
+        let rows: Vec<invites::TokenRow> = self.get_many(&wanted).await?;
+        let mut wanted: Vec<_> = rows.iter().map(|row| keys::invite(workspace, row.invite)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let found: Vec<Invite> = self.get_many(&wanted).await?;
+        Ok(found
+            .into_iter()
+            .filter(|invite| invite.state == InviteState::Pending)
+            .map(|invite| (invite.email.clone(), invite))
+            .collect())
+    }
+
+    /// Which of these invites were voided with everything that was issued to or by the same person before.
+    pub async fn voided(&self, found: &[Invite]) -> Result<BTreeSet<InviteId>, StoreError> {
+        let pending = || found.iter().filter(|invite| invite.state == InviteState::Pending);
+        let wanted: BTreeSet<_> = pending()
+            .flat_map(|invite| {
+                invites::barriers(invite).into_iter().map(|who| keys::barrier(invite.workspace, &who))
+            })
+            .collect();
+        let barriers: Vec<invites::Barrier> = self.get_many(&wanted.into_iter().collect::<Vec<_>>()).await?;
+        let barriers: BTreeMap<String, Timestamp> =
+            barriers.into_iter().map(|barrier| (barrier.who, barrier.at)).collect();
+        let is_void = |invite: &&Invite| {
+            let mut who = invites::barriers(invite).into_iter();
+            who.any(|who| barriers.get(&who).is_some_and(|at| invite.issued_at <= *at))
+        };
+        Ok(pending().filter(is_void).map(|invite| invite.id).collect())
     }
 
     /// Everybody of the Bitbucket workspace, those who left included.

@@ -146,8 +146,11 @@ impl Store {
             let key = keys::member(staying.workspace, staying.id);
             transaction.check("the other admin", &key, When::Version(staying.version))?;
         }
+        let at = record.audit.first().map(|entry| entry.at);
         if member.epoch != before.epoch {
-            void_invites(&mut transaction, member, record.audit.first().map(|entry| entry.at))?;
+            void_invites(&mut transaction, member, at)?;
+        } else if member.role < before.role {
+            void_issued(&mut transaction, member, at)?;
         }
         transaction.record(record)?;
         transaction.commit().await
@@ -184,18 +187,37 @@ pub(crate) fn put_member(
     Ok(())
 }
 
-/// Voids every pending invite of a member's identities and address at once, however many there are: those issued before are void.
+/// Voids every pending invite to a member's identities and address, and every one they have issued, at once, however many there are:
+/// those issued before are void.
 pub(crate) fn void_invites(
     transaction: &mut Transaction<'_>,
     member: &Member,
     at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    let Some(at) = at else { return Ok(()) };
     let mut who: Vec<String> = member.identities.iter().map(keys::identity_partition).collect();
     who.extend(member.email.iter().map(ToString::to_string));
     for who in who {
-        let key = keys::barrier(member.workspace, &who);
-        transaction.put("invite barrier", &key, &invites::Barrier { at }, None, When::Always)?;
+        put_barrier(transaction, member.workspace, who, at)?;
     }
-    Ok(())
+    void_issued(transaction, member, at)
+}
+
+/// Voids every pending invite that a member has issued: they may not issue any more.
+fn void_issued(
+    transaction: &mut Transaction<'_>,
+    member: &Member,
+    at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    put_barrier(transaction, member.workspace, keys::issuer(member.id), at)
+}
+
+fn put_barrier(
+    transaction: &mut Transaction<'_>,
+    workspace: WorkspaceId,
+    who: String,
+    at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let Some(at) = at else { return Ok(()) };
+    let key = keys::barrier(workspace, &who);
+    transaction.put("invite barrier", &key, &invites::Barrier { who, at }, None, When::Always)
 }

@@ -2,9 +2,11 @@
 
 use axum::Router;
 use axum::body::Body;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use http::Request;
-use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
+use lambda_http::{LambdaEvent, RequestExt as _};
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::{ClientAddress, RequestId};
@@ -16,6 +18,38 @@ use super::{ClientAddress, RequestId};
 pub async fn serve(finished: Router) -> Result<(), lambda_http::Error> {
     crate::start::require_lambda()?;
     lambda_http::run(finished.map_request(prepare)).await
+}
+
+/// The same for a function that is also called by events that are no HTTP requests, for example by `EventBridge`. An error of `other`
+/// fails the invocation, and Lambda delivers the event again.
+///
+/// # Errors
+/// The program was not started by Lambda, or Lambda's runtime API does not answer.
+pub async fn serve_with_events<E: core::fmt::Display>(
+    finished: Router,
+    other: impl Fn(Value) -> BoxFuture<'static, Result<(), E>> + Sync,
+) -> Result<(), lambda_http::Error> {
+    crate::start::require_lambda()?;
+    let http = lambda_http::Adapter::from(finished.map_request(prepare));
+    let other = &other;
+    // Boxed, because the futures of a whole router within those of the runtime are more than the compiler lays out.
+    let answer = move |event: LambdaEvent<Value>| -> LocalBoxFuture<'_, Result<Value, lambda_http::Error>> {
+        let http = http.clone();
+        Box::pin(async move {
+            let (event, context) = event.into_parts();
+            if event.get("requestContext").is_some() {
+                // Read from the text: parts of the request are kept as they were written.
+                let request = serde_json::from_str(&event.to_string())?;
+                let answer = http.oneshot(LambdaEvent::new(request, context)).await?;
+                return Ok(serde_json::to_value(answer)?);
+            }
+            match other(event).await {
+                Ok(()) => Ok(Value::Null),
+                Err(error) => Err(lambda_http::Error::from(error.to_string())),
+            }
+        })
+    };
+    lambda_http::lambda_runtime::run(lambda_http::service_fn(answer)).await
 }
 
 /// Takes over the invocation's id and API Gateway's view of the caller's address.
@@ -40,7 +74,7 @@ mod tests {
     use axum::response::{AppendHeaders, IntoResponse as _};
     use axum::routing::{get, post};
     use http::header::SET_COOKIE;
-    use serde_json::{Value, json};
+    use serde_json::json;
     use tower::Service as _;
 
     use super::*;
