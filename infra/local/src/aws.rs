@@ -74,7 +74,8 @@ impl DynamoDb {
         });
         let started = Self { endpoint, stop: Some(stop), server };
         let client = rollcall_service::aws::dynamodb(&started.sdk_config().await);
-        let is_there = client.describe_table().table_name(table).send().await.is_ok();
+        let tables = client.list_tables().send().await;
+        let is_there = tables.is_ok_and(|tables| tables.table_names().iter().any(|name| name == table));
         if !is_there {
             schema::create(&client, table).await.map_err(AwsError::Table)?;
         }

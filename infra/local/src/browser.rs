@@ -31,7 +31,7 @@ pub enum BrowserError {
     #[error("there is no {what} on the page at {place}")]
     NotOnPage {
         /// What was looked for.
-        what: &'static str,
+        what: String,
         /// Where.
         place: String,
     },
@@ -182,7 +182,7 @@ impl Page {
     }
 
     /// The first link whose text begins with this.
-    pub fn link(&self, text: &'static str) -> Result<Url, BrowserError> {
+    pub fn link(&self, text: &str) -> Result<Url, BrowserError> {
         let found = self.html.split("<a ").skip(1).find_map(|rest| {
             let (tag, rest) = rest.split_once('>')?;
             let (shown, _) = rest.split_once("</a>")?;
@@ -213,8 +213,8 @@ impl Page {
     }
 
     /// That something is not on this page.
-    pub fn lacks(&self, what: &'static str) -> BrowserError {
-        BrowserError::NotOnPage { what, place: place(&self.url) }
+    pub fn lacks(&self, what: &str) -> BrowserError {
+        BrowserError::NotOnPage { what: what.to_owned(), place: place(&self.url) }
     }
 
     fn texts(&self, open: &str, close: &str) -> Vec<String> {

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use rollcall_domain::Secret;
+use rollcall_domain::budget::Allowance;
 use rollcall_domain::identity::Provider;
 use rollcall_service::config;
 use serde_json::{Map, Value, json};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// The time between two ticks of the schedule.
     pub tick: Duration,
+    /// How many calls a credential may make at Bitbucket in an hour.
+    pub allowance: Allowance,
     /// Whether a workspace of somebody else's Bitbucket is mirrored, or its plan shown only.
     pub apply: bool,
     /// Who plays Bitbucket.
@@ -145,6 +148,7 @@ impl Settings {
             scenario: None,
             data: None,
             tick: Duration::from_secs(900),
+            allowance: Allowance::default(),
             apply: true,
             bitbucket: BitbucketPlayed::ByStandIn,
             google: Played::ByStandIn,
@@ -156,6 +160,11 @@ impl Settings {
             admin_token: None,
             variables: BTreeMap::new(),
         }
+    }
+
+    /// Whether the schedule syncs by itself once the story is told: always at the stand-in, elsewhere only if it was asked for.
+    pub fn keeps_in_step(&self) -> bool {
+        self.apply || self.bitbucket == BitbucketPlayed::ByStandIn
     }
 
     /// Puts flags, the file and the environment together. The file wins over the environment, and a flag over both.
@@ -226,6 +235,11 @@ impl Settings {
             scenario: arguments.scenario,
             data: arguments.data,
             tick: Duration::from_secs(arguments.tick.into()),
+            allowance: match arguments.scenario {
+                // So few that the first sync cannot end within an hour.
+                Some(Scenario::Resume) => Allowance::new(80, 20),
+                Some(Scenario::Freeze | Scenario::Undo) | None => Allowance::default(),
+            },
             apply: arguments.apply,
             connection: connection(file.connection, arguments.bitbucket_workspace, &own_bitbucket)?,
             bitbucket,
