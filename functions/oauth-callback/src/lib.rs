@@ -20,6 +20,7 @@ pub mod failure;
 pub mod invite;
 pub mod link;
 pub mod login;
+pub mod openid;
 pub mod pages;
 pub mod redeem;
 pub mod session;
@@ -40,5 +41,6 @@ pub fn router(app: App) -> Router {
         .route("/callback/{provider}", get(callback::callback))
         .route("/invite", get(invite::page))
         .route("/invite/accept", post(invite::accept))
+        .merge(openid::routes())
         .with_state(app)
 }

@@ -17,6 +17,7 @@ mod invites;
 mod item;
 mod keys;
 mod lease;
+mod logout;
 mod lookup;
 pub mod members;
 pub mod mirror;

@@ -46,23 +46,24 @@ impl Store {
         self.get(&keys::code(hash)).await
     }
 
-    /// Redeems a code: `redeemed` replaces it, on condition that its `redeemed_at` is still empty. `false`: somebody was faster. A
-    /// new family of refresh tokens begins with it, where there is one.
+    /// Redeems a code: `redeemed` replaces it, on condition that its `redeemed_at` is still empty. `false`: somebody was faster. The
+    /// grant's family of refresh tokens begins with it, on condition that the browser session is still there: a logout at the same
+    /// moment leaves nothing behind. A conflict about `session` tells that it is gone.
     pub async fn redeem_code<C: Serialize, F: Serialize>(
         &self,
         hash: TokenHash,
         redeemed: &C,
         kept_until: Timestamp,
-        family: Option<(GrantId, WorkspaceId, MemberId, &F, Timestamp)>,
+        session: TokenHash,
+        (grant, workspace, member, family, ends): (GrantId, WorkspaceId, MemberId, &F, Timestamp),
     ) -> Result<bool, StoreError> {
         let mut transaction = self.transaction();
         let unused = When::Is("redeemed_at", AttributeValue::Null(true));
         transaction.put("code", &keys::code(hash), redeemed, Some(kept_until), unused)?;
-        if let Some((grant, workspace, member, family, ends)) = family {
-            transaction.put("grant", &keys::grant(grant), family, Some(ends), When::New)?;
-            let entry = keys::Key::new(keys::member_grants(workspace, member), grant.to_string());
-            transaction.put("grant's entry", &entry, &Entry { grant }, Some(ends), When::Always)?;
-        }
+        transaction.check("session", &keys::session(session), When::Exists)?;
+        transaction.put("grant", &keys::grant(grant), family, Some(ends), When::New)?;
+        let entry = keys::Key::new(keys::member_grants(workspace, member), grant.to_string());
+        transaction.put("grant's entry", &entry, &Entry { grant }, Some(ends), When::Always)?;
         match transaction.commit().await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict { what: "code" }) => Ok(false),

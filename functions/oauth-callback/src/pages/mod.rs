@@ -7,13 +7,13 @@ use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use http::header::CONTENT_SECURITY_POLICY;
 use rollcall_domain::identity::Provider;
-use rollcall_service::secrets::Application;
+pub use rollcall_service::secrets::Application;
 use rollcall_service::web::{PagePolicy, Problem, RequestId};
 use url::Url;
 
 use crate::failure::Failure;
 
-const STYLE: &str = include_str!("../../templates/style.css");
+pub(crate) const STYLE: &str = include_str!("../../templates/style.css");
 const INVITE_SCRIPT: &str = include_str!("../../templates/invite.js");
 
 /// At most this many missing repositories are named on the page.
@@ -260,6 +260,16 @@ page! {
         sessions: Vec<SessionLine>,
         /// Providers that can be linked.
         link: Vec<Choice>,
+    }
+}
+
+page! {
+    /// Whether to sign out: asked where nothing shows that the person wants it.
+    SignOut, "sign_out.html" {
+        /// As whom they are signed in.
+        display_name: &'a str,
+        /// What an application has sent along, to be sent again.
+        fields: Vec<(&'static str, String)>,
     }
 }
 
