@@ -20,8 +20,8 @@
 //! rollcall_service::telemetry::tracing::info!(token = ?token, "signed in");
 //! ```
 //!
-//! The level comes from `ROLLCALL_LOG`, else `RUST_LOG`, in the syntax of `tracing-subscriber`'s `EnvFilter` (`debug`,
-//! `rollcall_store=trace`), else `AWS_LAMBDA_LOG_LEVEL`, else it is `info`. Libraries never log below `info`, whatever is asked for:
+//! The level comes from `ROLLCALL_LOG`, else `RUST_LOG`, as a level or as levels of modules (`debug`,
+//! `info,rollcall_store=trace`), else `AWS_LAMBDA_LOG_LEVEL`, else it is `info`. Libraries never log below `info`, whatever is asked for:
 //! at `trace` they would write down headers and bodies.
 //!
 //! **Metrics.** CloudWatch's Embedded Metric Format on standard output; see [`Metrics`].
@@ -34,9 +34,10 @@ use std::io::IsTerminal as _;
 use rollcall_domain::{RunId, WorkspaceId};
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
 
 pub use json::JsonLines;
 pub use metrics::{Captured, Metrics, Record, Unit};
@@ -108,13 +109,13 @@ pub fn note_run(run: RunId) {
 
 /// The level that is asked for. What cannot be understood is ignored: a function that does not start because of its log level would
 /// be worse than one that logs at `info`.
-fn filter(variable: impl Fn(&str) -> Option<String>) -> EnvFilter {
+fn filter(variable: impl Fn(&str) -> Option<String>) -> Targets {
     ["ROLLCALL_LOG", "RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"]
         .into_iter()
         .filter_map(variable)
         .find(|directives| !directives.is_empty())
-        .and_then(|directives| EnvFilter::builder().parse(directives).ok())
-        .unwrap_or_else(|| EnvFilter::default().add_directive(LevelFilter::INFO.into()))
+        .and_then(|directives| directives.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
 }
 
 /// Lets everything of our own through, and libraries only from `info` upwards.
@@ -174,7 +175,7 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(
             JsonLines::new("test", lines.clone())
                 .with_filter(libraries_are_quiet())
-                .with_filter(EnvFilter::new("trace")),
+                .with_filter(Targets::new().with_default(LevelFilter::TRACE)),
         );
         tracing::subscriber::with_default(subscriber, || {
             tracing::trace!(target: "hyper::body", "headers and bodies");
