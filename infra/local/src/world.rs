@@ -83,6 +83,23 @@ pub fn leave(stack: &Stack, username: &str) -> Result<(), StepError> {
     Ok(running(stack)?.change(|world| world.leave(username))?)
 }
 
+/// How many listings of repositories' grants were asked for, and how many of them repeated an earlier one.
+pub fn grants_listings(stack: &Stack) -> Result<(usize, usize), StepError> {
+    let mut paths: Vec<String> = running(stack)?
+        .requests()
+        .into_iter()
+        .filter(|request| request.status == 200 && request.parameter("page").is_none())
+        .filter(|request| {
+            request.template.starts_with("/2.0/repositories/{workspace}/{repo_slug}/permissions-config/")
+        })
+        .map(|request| request.path)
+        .collect();
+    let listings = paths.len();
+    paths.sort();
+    paths.dedup();
+    Ok((listings, listings - paths.len()))
+}
+
 /// Somebody picks who they are on the stand-in's consent page, and is sent back.
 pub async fn choose(browser: &mut Browser, consent: &Page, name: &str) -> Result<Page, BrowserError> {
     browser.visit(&consent.link(name)?).await

@@ -244,7 +244,10 @@ pub struct SignIn {
 }
 
 /// The connection to the stand-in's example workspace.
-pub(super) fn example_connection(stack: &Stack, settings: &Settings) -> Result<Map<String, Value>, StepError> {
+pub(super) fn example_connection(
+    stack: &Stack,
+    settings: &Settings,
+) -> Result<Map<String, Value>, StepError> {
     let mut connection = crate::world::connection(stack)?;
     if let Some(given) = &settings.connection {
         connection.extend(given.clone());
