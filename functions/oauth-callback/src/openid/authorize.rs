@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::join;
 use http::HeaderMap;
 use rollcall_domain::{GrantId, MemberId, WorkspaceId};
 use rollcall_identity::FailedCheck as _;
@@ -39,17 +40,19 @@ pub async fn authorize(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let derived = app.derived().await?;
-    let (request, client) = match read(&app, query.as_deref().unwrap_or_default()).await? {
+    let query = query.as_deref().unwrap_or_default();
+    let (found, current) = join(read(&app, query), session::current(&app, &headers)).await;
+    let (request, client) = match found? {
         Ok(found) => found,
         Err(AuthorizeRefused::Redirect { error, location, .. }) => {
             tracing::info!(check = error.check(), "an authorization request is refused");
             return Ok(see_other(location.as_str()));
         }
-        Err(refused) => return page(&app, &derived, address, &refused).await,
+        Err(refused) => return page(&app, &derived, address, Failure::denied(None, &refused)).await,
     };
     let issuer = derived.issuer.issuer();
     // From here on the application can be told whatever happens.
-    let outcome = match session::current(&app, &headers).await {
+    let outcome = match current {
         Ok(current) => serve(&app, &derived, &request, &client, current.as_ref()).await,
         Err(failure) => Err(failure),
     };
@@ -60,7 +63,7 @@ pub async fn authorize(
             tracing::warn!(check, "an authorization request could not be served");
             (AuthorizeError::TemporarilyUnavailable, "try again in a moment")
         }
-        Err(failure) => return Err(failure),
+        Err(failure) => return page(&app, &derived, address, failure).await,
     };
     tracing::info!(check = error.check(), client = %client.id, "an authorization request is refused");
     let location =
@@ -85,16 +88,15 @@ async fn read(
     })
 }
 
-/// The request names no application that could be told: the person in front of the browser sees one page for all such requests.
+/// There is no application that could be told, or it is none of its business: the person in front of the browser sees one page for all such requests.
 async fn page(
     app: &App,
     derived: &Derived,
     address: Option<IpAddr>,
-    refused: &AuthorizeRefused,
+    failure: Failure,
 ) -> Result<Response, Failure> {
     // Each of them is written down, and so counts.
     login::limit(app, derived, Attempt::SignIn, address).await?;
-    let failure = Failure::denied(None, refused);
     Trail::new(app, address).denied(app, &failure).await;
     Ok(failure.into_response())
 }

@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use rollcall_domain::member::Member;
 use rollcall_domain::{ClientId, MemberId, Secret, SessionId};
 use rollcall_identity::provider::{Client, TokenIssuer};
+use rollcall_identity::session::SessionLimits;
 use rollcall_service::clock::Clock;
 use rollcall_service::http::builder;
 use rollcall_service::random::{Random, bytes};
@@ -99,11 +100,7 @@ pub(super) fn courier<'a>(app: &'a App, derived: &'a Derived) -> Courier<'a> {
 
 impl Courier<'_> {
     /// Tells every application that holds something of a member's. Fails only if the table does not say which these are.
-    pub async fn deliver(
-        &self,
-        member: &Member,
-        limits: rollcall_identity::session::SessionLimits,
-    ) -> Result<Delivery, StoreError> {
+    pub async fn deliver(&self, member: &Member, limits: SessionLimits) -> Result<Delivery, StoreError> {
         let now = self.clock.now();
         let mut rows: Vec<GrantRow> = self.store.families_of(member.workspace, member.id).await?;
         rows.retain(|row| row.family.revoked_at.is_none() && !row.ends_at(limits).has_passed(now));

@@ -18,13 +18,10 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let special = match address.octets() {
-        [0, ..] | [240..=255, ..] => true,
-        [100, 64..=127, ..] => true,
-        [192, 0, 0, _] | [192, 88, 99, _] => true,
-        [198, 18 | 19, ..] => true,
-        _ => false,
-    };
+    let special = matches!(
+        address.octets(),
+        [0 | 240..=255, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [192, 88, 99, _] | [198, 18 | 19, ..]
+    );
     !(special
         || address.is_private()
         || address.is_loopback()
@@ -41,7 +38,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
             is_public_v4(Ipv4Addr::new(a, b, c, d))
         }
         // Teredo and other protocol assignments, documentation.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, ..] => false,
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, ..] => false,
         // Global unicast is all that is left to use.
         [first, ..] => (0x2000..=0x3fff).contains(&first),
     }

@@ -9,5 +9,6 @@
 )]
 
 mod aggregates;
+mod logout;
 mod support;
 mod writer;
