@@ -1,1 +1,1 @@
-//! To be built.
+//! What the end-to-end tests share.

@@ -1,0 +1,6 @@
+//! End-to-end tests. One program, so that it is linked once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod house;
+mod stories;
