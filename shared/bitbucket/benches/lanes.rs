@@ -91,7 +91,8 @@ async fn main() -> ExitCode {
 /// Answers calls until the parent ends this process.
 async fn serve(which: &str) {
     let world = if which == "large" { World::LARGE } else { World::ORDINARY };
-    let server = Server::start(move |request| world.answer(request).after(LATENCY)).await;
+    let script = world.script();
+    let server = Server::start(move |request| script(request).after(LATENCY)).await;
     println!("{}", server.url);
     std::future::pending::<()>().await;
 }

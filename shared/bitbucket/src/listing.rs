@@ -64,8 +64,7 @@ impl Session {
         target: &Target,
         workspace: Option<BitbucketWorkspaceUuid>,
     ) -> Result<Reading<T>, Error> {
-        // On the heap: reading pages takes many states, and lanes read several listings at once.
-        match Box::pin(self.list_unless(target, workspace, |_| false)).await? {
+        match self.list_unless(target, workspace, |_| false).await? {
             Ended::Whole(reading) => Ok(reading),
             Ended::Stopped(_) => Err(Error::Unproven { call: target.call(), unproven: Unproven::Unfinished }),
         }

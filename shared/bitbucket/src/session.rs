@@ -180,7 +180,8 @@ impl Session {
         let mut attempt = 1;
         let mut fresh_token = false;
         loop {
-            let (generation, answer) = self.attempt(url.clone(), call, bounds).await;
+            // On the heap, so that the futures of whole lanes stay small.
+            let (generation, answer) = Box::pin(self.attempt(url.clone(), call, bounds)).await;
             match answer {
                 Err(Error::Unauthorized { .. }) if !fresh_token && self.token.refused(generation).await => {
                     fresh_token = true;

@@ -6,7 +6,7 @@ use crate::support::{Server, WORKSPACE, brisk, workspace};
 use crate::world::World;
 
 async fn server(world: World) -> Server {
-    Server::start(move |request| world.answer(request)).await
+    Server::start(world.script()).await
 }
 
 /// Reads the members lane and returns how many calls it made.
@@ -68,7 +68,8 @@ async fn the_structure_lane_asks_only_for_the_grants_that_are_wanted() {
 
 #[tokio::test]
 async fn pages_are_fetched_eight_at_a_time_and_never_more() {
-    let server = Server::start(|request| World::LARGE.answer(request).after(Duration::from_millis(5))).await;
+    let script = World::LARGE.script();
+    let server = Server::start(move |request| script(request).after(Duration::from_millis(5))).await;
     let session = server.session(brisk());
     let members = session.members(&workspace()).await.unwrap();
     assert_eq!(members.seen().len(), 10_000);
@@ -77,8 +78,8 @@ async fn pages_are_fetched_eight_at_a_time_and_never_more() {
 
 #[tokio::test]
 async fn lanes_of_one_session_share_what_may_be_under_way() {
-    let server =
-        Server::start(|request| World::ORDINARY.answer(request).after(Duration::from_millis(5))).await;
+    let script = World::ORDINARY.script();
+    let server = Server::start(move |request| script(request).after(Duration::from_millis(5))).await;
     let session = server.session(brisk());
     let uuid = WORKSPACE.parse().unwrap();
     let both = futures_util::future::join(

@@ -39,7 +39,16 @@ impl World {
     };
 
     /// Answers any call of the sync.
-    pub(crate) fn answer(&self, request: &Request) -> Reply {
+    pub(crate) fn script(self) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
+        // The one long answer is made in advance: it is not the server whose time is measured.
+        let groups = (1..=self.groups).map(|n| self.group(n)).collect::<Value>().to_string();
+        move |request| match request.path.as_str() {
+            "/1.0/groups/acme/" => Reply::ok(&groups),
+            _ => self.answer(request),
+        }
+    }
+
+    fn answer(self, request: &Request) -> Reply {
         let path = request.path.as_str();
         let by_uuid = format!("/2.0/workspaces/{}", WORKSPACE.replace('{', "%7B").replace('}', "%7D"));
         if path == by_uuid {
@@ -63,7 +72,6 @@ impl World {
                 100,
                 |n| json!({"uuid": uuid(3, n), "key": format!("P{n}"), "name": format!("Project {n}")}),
             ),
-            "/1.0/groups/acme/" => Reply::ok((1..=self.groups).map(|n| self.group(n)).collect::<Value>()),
             path if path.ends_with("/permissions-config/groups") => page(
                 request,
                 2,
@@ -77,7 +85,7 @@ impl World {
         }
     }
 
-    fn group(&self, n: u64) -> Value {
+    fn group(self, n: u64) -> Value {
         let member = |at: u64| {
             let who = (n * self.group_size + at) % self.members + 1;
             json!({
