@@ -115,6 +115,29 @@ async fn without_a_page_nobody_can_sign_in() {
 }
 
 #[tokio::test]
+async fn whoever_the_application_expects_has_to_be_the_one_who_is_signed_in() {
+    let rig = Rig::new().await;
+    let (ada, eve) = (rig.ada().await, rig.ada().await);
+    let ((client, secret), (other, others)) = (rig.client().await, rig.client().await);
+    let adas = ada.tokens(&client, &secret, "openid").await["id_token"].as_str().unwrap().to_owned();
+    let elsewhere = ada.tokens(&other, &others, "openid").await["id_token"].as_str().unwrap().to_owned();
+    for (who, hint, error) in [
+        (&ada, &adas, None),
+        (&eve, &adas, Some("login_required")),
+        (&ada, &elsewhere, Some("login_required")),
+    ] {
+        let silent = [("prompt", Some("none")), ("id_token_hint", Some(hint.as_str()))];
+        let answer = who.authorize(&client, &silent).await;
+        assert_eq!(answer.location_parameter("error").as_deref(), error);
+    }
+    let answer = eve.authorize(&client, &[("id_token_hint", Some(adas.as_str()))]).await;
+    assert_eq!(
+        (answer.location().path(), answer.location_parameter("choose").as_deref()),
+        ("/login", Some("true"))
+    );
+}
+
+#[tokio::test]
 async fn an_application_can_ask_for_a_fresh_sign_in() {
     let rig = Rig::new().await;
     let (ada, (client, _)) = (rig.ada().await, rig.client().await);

@@ -19,6 +19,7 @@ async fn an_application_that_shows_its_id_token_signs_the_browser_out_and_gets_i
     let (client, secret) = rig.client_with(|client| client.backchannel_logout_uri = Some(uri)).await;
     let ada = rig.ada().await;
     let tokens = ada.tokens(&client, &secret, OFFLINE).await;
+    let code = ada.code(&client, OFFLINE).await;
     let query = form(&[
         ("id_token_hint", tokens["id_token"].as_str().unwrap()),
         ("post_logout_redirect_uri", AFTER_LOGOUT),
@@ -35,6 +36,7 @@ async fn an_application_that_shows_its_id_token_signs_the_browser_out_and_gets_i
     assert_eq!(rig.userinfo(tokens["access_token"].as_str().unwrap()).await.status, StatusCode::UNAUTHORIZED);
     let refresh = tokens["refresh_token"].as_str().unwrap();
     rig.refresh(&client, &secret, refresh).await.assert_refused(400, "invalid_grant");
+    rig.redeem(&client, &secret, &code).await.assert_refused(400, "invalid_grant");
 
     let told = receiver.tokens().await;
     assert_eq!(told.len(), 1);

@@ -346,3 +346,27 @@ async fn keys_that_are_rotated_while_the_function_is_warm_are_taken_up_and_break
         assert_eq!(verified(&rig, token).await["sub"], json!(ada.id));
     }
 }
+
+#[tokio::test]
+async fn a_token_is_the_business_of_its_application_and_of_the_api_it_is_for() {
+    let rig = Rig::new().await;
+    let (client, secret) = rig.client_with(|client| client.audience = Some("the-api".into())).await;
+    let (api, apis) = rig.client_with(|client| client.audience = Some("the-api".into())).await;
+    let (other, others) = rig.client().await;
+    let tokens = rig.ada().await.tokens(&client, &secret, "openid").await;
+    let access = tokens["access_token"].as_str().unwrap();
+    assert_eq!(rig.introspect(&api, &apis, access).await["aud"], "the-api");
+    assert_eq!(rig.introspect(&other, &others, access).await, json!({ "active": false }));
+}
+
+#[tokio::test]
+async fn the_uses_of_one_access_token_are_limited_per_minute() {
+    let rig = Rig::with(PUBLIC, "3").await;
+    let (ada, (client, secret)) = (rig.ada().await, rig.client().await);
+    let tokens = ada.tokens(&client, &secret, "openid").await;
+    let mut statuses = Vec::new();
+    for _ in 0..7 {
+        statuses.push(rig.userinfo(tokens["access_token"].as_str().unwrap()).await.status);
+    }
+    assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
+}
