@@ -2,6 +2,10 @@
 
 use serde_json::{Map, Value};
 
+/// Members in which others stand.
+const NESTED: [&str; 9] =
+    ["values", "user", "workspace", "group", "project", "repository", "owner", "links", "members"];
+
 /// What the `fields` parameter asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fields {
@@ -36,6 +40,15 @@ impl Fields {
             .iter()
             .chain(&self.more)
             .any(|known| known.iter().map(String::as_str).eq(path.iter().copied()))
+    }
+
+    /// Whether a member of this name may be asked for, wherever it stands: what is not need not be made. When in doubt, yes.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        let leads_there = |path: &Vec<String>| {
+            let is_whole = path.last().is_some_and(|last| NESTED.contains(&last.as_str()));
+            is_whole || path.iter().any(|part| part == name || part == "*")
+        };
+        self.only.is_empty() || self.only.iter().chain(&self.more).any(leads_there)
     }
 
     /// Leaves of an answer what is asked for.
@@ -129,6 +142,17 @@ mod tests {
             json!({"size": 2, "values": [{"uuid": "a", "slug": "x"}, {"uuid": "b", "slug": "y"}]})
         );
         assert_eq!(partial("values.*")["values"], partial("")["values"]);
+    }
+
+    #[test]
+    fn what_nobody_asks_for_need_not_be_made() {
+        let wants = |fields: &str, name: &str| Fields::parse(&[("fields".into(), fields.into())]).wants(name);
+        assert!(
+            wants("", "links") && wants("-values.links", "owner") && wants("+values.user.email", "links")
+        );
+        assert!(wants("values", "links") && wants("values.*", "links") && wants("values.user", "links"));
+        assert!(!wants("next,size,values.uuid", "links") && !wants("values.user.uuid", "workspace"));
+        assert!(wants("values.project.key", "project"));
     }
 
     #[test]

@@ -51,6 +51,7 @@
 
 mod auth;
 mod clock;
+pub mod contract;
 mod control;
 mod control_http;
 mod faults;

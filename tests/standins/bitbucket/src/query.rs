@@ -1,7 +1,7 @@
 //! The language of `q` and `sort`, as far as the listings here take it
 //! (<https://developer.atlassian.com/cloud/bitbucket/rest/intro/#filtering>).
 
-use core::cmp::Ordering;
+use core::cmp::{Ordering, Reverse};
 use std::borrow::Cow;
 
 use crate::refusal::Refusal;
@@ -15,6 +15,8 @@ pub(crate) enum Scalar<'a> {
     Ranked(&'static str, u8),
     /// Yes or no.
     Bool(bool),
+    /// A time, in milliseconds since 1970.
+    Moment(i64),
     /// Nothing.
     Null,
 }
@@ -87,6 +89,14 @@ impl Query {
         }
     }
 
+    /// The fields that it asks about.
+    pub(crate) fn fields(&self) -> Vec<String> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::fields).collect(),
+            Self::Test { field, .. } => vec![field.clone()],
+        }
+    }
+
     /// The literals of the only condition on a field, if all rows must meet it.
     pub(crate) fn required(&self, name: &str) -> Option<&[Literal]> {
         match self {
@@ -136,10 +146,20 @@ fn compare(value: &Scalar<'_>, literal: &Literal) -> Result<Option<Ordering>, Re
             Ok(Some(rank.cmp(&other)))
         }
         (Scalar::Bool(value), Literal::Bool(other)) => Ok(Some(value.cmp(other))),
+        (Scalar::Moment(value), Literal::Text(other)) => {
+            let other = moment(other).ok_or_else(|| invalid(&format!("{other} is not a time")))?;
+            Ok(Some(value.cmp(&other)))
+        }
         (Scalar::Null, Literal::Null) => Ok(Some(Ordering::Equal)),
         (Scalar::Null, _) | (_, Literal::Null) => Ok(None),
         _ => Err(invalid("a value of another type")),
     }
+}
+
+/// A date, with a time or without one, in milliseconds since 1970.
+fn moment(text: &str) -> Option<i64> {
+    let at: jiff::Timestamp = text.parse().or_else(|_| format!("{text}T00:00:00Z").parse()).ok()?;
+    Some(at.as_millisecond())
 }
 
 /// The rank of a permission or role.
@@ -225,7 +245,7 @@ impl Parser<'_> {
                 "true" => Literal::Bool(true),
                 "false" => Literal::Bool(false),
                 "null" => Literal::Null,
-                // Numbers and dates are written without quotes; dates compare as texts.
+                // Numbers and dates are written without quotes.
                 other if other.starts_with(|c: char| c.is_ascii_digit()) => Literal::Text(other.to_owned()),
                 _ => return Err(invalid("a text must stand in quotes")),
             }),
@@ -313,20 +333,35 @@ impl Sort {
         if rows.first().is_some_and(|row| row.field(&self.field).is_none()) {
             return Err(Refusal::bad_request(&format!("Invalid sort field: {}", self.field)));
         }
-        rows.sort_by(|one, other| {
-            let order = order(one.field(&self.field), other.field(&self.field));
-            if self.descending { order.reverse() } else { order }
-        });
+        let key = |row: &R| row.field(&self.field).map(Key::from);
+        if self.descending {
+            rows.sort_by_cached_key(|row| Reverse(key(row)));
+        } else {
+            rows.sort_by_cached_key(key);
+        }
         Ok(())
     }
 }
 
-fn order(one: Option<Scalar<'_>>, other: Option<Scalar<'_>>) -> Ordering {
-    match (one, other) {
-        (Some(Scalar::Text(one)), Some(Scalar::Text(other))) => one.cmp(&other),
-        (Some(Scalar::Ranked(_, one)), Some(Scalar::Ranked(_, other))) => one.cmp(&other),
-        (Some(Scalar::Bool(one)), Some(Scalar::Bool(other))) => one.cmp(&other),
-        _ => Ordering::Equal,
+/// What rows are sorted by.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Nothing,
+    Text(String),
+    Rank(u8),
+    Bool(bool),
+    Moment(i64),
+}
+
+impl From<Scalar<'_>> for Key {
+    fn from(scalar: Scalar<'_>) -> Self {
+        match scalar {
+            Scalar::Text(text) => Self::Text(text.into_owned()),
+            Scalar::Ranked(_, rank) => Self::Rank(rank),
+            Scalar::Bool(value) => Self::Bool(value),
+            Scalar::Moment(at) => Self::Moment(at),
+            Scalar::Null => Self::Nothing,
+        }
     }
 }
 
@@ -342,7 +377,7 @@ mod tests {
                 "name" => Some(Scalar::Text("Tile \"server\"".into())),
                 "is_private" => Some(Scalar::Bool(true)),
                 "permission" => Some(Scalar::Ranked("write", 2)),
-                "updated_on" => Some(Scalar::Text("2026-03-01T00:00:00+00:00".into())),
+                "updated_on" => Some(Scalar::Moment(1_772_323_200_000)),
                 "parent" => Some(Scalar::Null),
                 _ => None,
             }

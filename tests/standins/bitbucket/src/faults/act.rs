@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::header;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
 use super::Act;
@@ -73,9 +73,13 @@ pub(crate) fn after(act: &Act, mut reply: Reply) -> Response {
         }
         Act::BreakOff => {
             let body = reply.body().1;
-            let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "broken off by a fault");
-            let parts = [Ok(Bytes::from(half(&body).to_owned())), Err(broken)];
-            let mut response = reply.response_with(Body::from_stream(stream::iter(parts)));
+            let begins = Bytes::from(half(&body).to_owned());
+            let parts = stream::iter([Ok(begins)]).chain(stream::once(async {
+                // What was written goes out while nothing else is to be written.
+                tokio::task::yield_now().await;
+                Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "broken off by a fault"))
+            }));
+            let mut response = reply.response_with(Body::from_stream(parts));
             response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
             response
         }

@@ -263,8 +263,8 @@ impl<'a> Call<'a> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn shape(&self) -> Shape<'a> {
-        Shape { origin: self.origin, behaviour: &self.world.behaviour }
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        Shape { origin: self.origin, fields: &self.fields, behaviour: &self.world.behaviour }
     }
 
     /// The workspace that the path names first.

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use crate::clock::iso;
+use uuid::Uuid;
+
 use crate::query::{Queryable, Scalar, rank_of};
-use crate::world::{Account, Email, Level, Member, Project, Repository, Workspace};
+use crate::world::{Account, Email, Level, Member, Project, Repository, Workspace, World};
 
 /// A member of a workspace.
 pub(crate) struct MemberRow<'a> {
-    pub(crate) account: &'a Account,
+    pub(crate) world: &'a World,
+    pub(crate) user: Uuid,
     pub(crate) member: Member,
     /// Whether the caller may ask for members by address.
     pub(crate) by_address: bool,
@@ -40,7 +42,7 @@ fn text(text: &str) -> Scalar<'_> {
     Scalar::Text(Cow::Borrowed(text))
 }
 
-fn braced(uuid: uuid::Uuid) -> Scalar<'static> {
+fn braced(uuid: Uuid) -> Scalar<'static> {
     Scalar::Text(Cow::Owned(super::shape::braced(uuid)))
 }
 
@@ -63,14 +65,21 @@ pub(crate) fn findable(account: &Account) -> Option<&Email> {
     account.emails.iter().find(|email| email.primary && email.confirmed)
 }
 
+impl<'a> MemberRow<'a> {
+    /// Looked up only for what is filtered by or shown.
+    pub(crate) fn account(&self) -> &'a Account {
+        self.world.account(self.user).expect("members have accounts")
+    }
+}
+
 impl Queryable for MemberRow<'_> {
     fn field(&self, path: &str) -> Option<Scalar<'_>> {
         match path {
             "permission" => Some(ranked(self.member.role.name())),
             "user.email" if self.by_address => {
-                Some(findable(self.account).map_or(Scalar::Null, |email| text(&email.address)))
+                Some(findable(self.account()).map_or(Scalar::Null, |email| text(&email.address)))
             }
-            _ => account(self.account, path.strip_prefix("user.")?),
+            _ => account(self.account(), path.strip_prefix("user.")?),
         }
     }
 }
@@ -90,8 +99,8 @@ impl Queryable for RepositoryRow<'_> {
                 Some(Scalar::Text(Cow::Owned(name)))
             }
             "is_private" => Some(Scalar::Bool(self.repository.private)),
-            "created_on" => Some(Scalar::Text(Cow::Owned(iso(self.repository.created_ms)))),
-            "updated_on" => Some(Scalar::Text(Cow::Owned(iso(self.repository.updated_ms)))),
+            "created_on" => Some(Scalar::Moment(self.repository.created_ms)),
+            "updated_on" => Some(Scalar::Moment(self.repository.updated_ms)),
             "project.uuid" => project(|project| braced(project.uuid)),
             "project.key" => project(|project| text(&project.key)),
             "project.name" => project(|project| text(&project.name)),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::clock::iso;
+use crate::fields::Fields;
 use crate::world::{Account, Behaviour, Email, Group, Kind, Level, Member, Project, Repository, Workspace};
 
 /// `{01234567-89ab-cdef-0123-456789abcdef}`
@@ -20,12 +21,19 @@ fn in_path(uuid: Uuid) -> String {
 #[derive(Clone, Copy)]
 pub(crate) struct Shape<'a> {
     pub(crate) origin: &'a str,
+    pub(crate) fields: &'a Fields,
     pub(crate) behaviour: &'a Behaviour,
 }
 
 impl Shape<'_> {
-    fn link(self, path: &str) -> Value {
-        json!({"href": format!("{}{path}", self.origin)})
+    /// A link, if links are asked for.
+    fn link(self, path: impl FnOnce() -> String) -> Value {
+        self.if_wanted("links", || json!({"href": format!("{}{}", self.origin, path())}))
+    }
+
+    /// Something that takes effort, if it is asked for. What is null instead is left out of the answer anyway.
+    fn if_wanted(self, name: &str, make: impl FnOnce() -> Value) -> Value {
+        if self.fields.wants(name) { make() } else { Value::Null }
     }
 
     /// An account as rows show it.
@@ -38,9 +46,9 @@ impl Shape<'_> {
             "display_name": account.display_name,
             "nickname": account.nickname,
             "links": {
-                "self": self.link(&format!("/2.0/users/{id}")),
-                "html": self.link(&format!("/{id}/")),
-                "avatar": self.link(&format!("/{id}/avatar.png")),
+                "self": self.link(|| format!("/2.0/users/{id}")),
+                "html": self.link(|| format!("/{id}/")),
+                "avatar": self.link(|| format!("/{id}/avatar.png")),
             },
         });
         if account.kind == Kind::AppUser {
@@ -57,7 +65,7 @@ impl Shape<'_> {
         shown["created_on"] = iso(account.created_ms).into();
         shown["is_staff"] = false.into();
         shown["location"] = Value::Null;
-        shown["links"]["repositories"] = self.link(&format!("/2.0/repositories/{}", in_path(account.uuid)));
+        shown["links"]["repositories"] = self.link(|| format!("/2.0/repositories/{}", in_path(account.uuid)));
         shown
     }
 
@@ -75,7 +83,7 @@ impl Shape<'_> {
             "email": email.address,
             "is_primary": email.primary,
             "is_confirmed": email.confirmed,
-            "links": {"self": self.link(&format!("/2.0/user/emails/{}", email.address))},
+            "links": {"self": self.link(|| format!("/2.0/user/emails/{}", email.address))},
         })
     }
 
@@ -88,9 +96,9 @@ impl Shape<'_> {
             "slug": slug,
             "name": workspace.name,
             "links": {
-                "self": self.link(&format!("/2.0/workspaces/{slug}")),
-                "html": self.link(&format!("/{slug}/")),
-                "avatar": self.link(&format!("/workspaces/{slug}/avatar/")),
+                "self": self.link(|| format!("/2.0/workspaces/{slug}")),
+                "html": self.link(|| format!("/{slug}/")),
+                "avatar": self.link(|| format!("/workspaces/{slug}/avatar/")),
             },
         })
     }
@@ -110,7 +118,7 @@ impl Shape<'_> {
             ("projects", format!("/2.0/workspaces/{slug}/projects")),
             ("repositories", format!("/2.0/repositories/{slug}")),
         ] {
-            shown["links"][name] = self.link(&path);
+            shown["links"][name] = self.link(|| path);
         }
         shown
     }
@@ -126,8 +134,8 @@ impl Shape<'_> {
                 "uuid": braced(workspace.uuid),
                 "slug": slug,
                 "links": {
-                    "self": self.link(&format!("/2.0/workspaces/{slug}")),
-                    "avatar": self.link(&format!("/workspaces/{slug}/avatar/")),
+                    "self": self.link(|| format!("/2.0/workspaces/{slug}")),
+                    "avatar": self.link(|| format!("/workspaces/{slug}/avatar/")),
                 },
             },
         })
@@ -138,8 +146,8 @@ impl Shape<'_> {
         json!({
             "type": "workspace_membership",
             "user": self.account(account),
-            "workspace": self.workspace(workspace),
-            "links": {"self": self.link(&path)},
+            "workspace": self.if_wanted("workspace", || self.workspace(workspace)),
+            "links": {"self": self.link(|| path)},
         })
     }
 
@@ -162,9 +170,9 @@ impl Shape<'_> {
             "key": key,
             "name": project.name,
             "links": {
-                "self": self.link(&format!("/2.0/workspaces/{slug}/projects/{key}")),
-                "html": self.link(&format!("/{slug}/workspace/projects/{key}")),
-                "avatar": self.link(&format!("/{slug}/workspace/projects/{key}/avatar/32")),
+                "self": self.link(|| format!("/2.0/workspaces/{slug}/projects/{key}")),
+                "html": self.link(|| format!("/{slug}/workspace/projects/{key}")),
+                "avatar": self.link(|| format!("/{slug}/workspace/projects/{key}/avatar/32")),
             },
         })
     }
@@ -176,8 +184,8 @@ impl Shape<'_> {
         shown["description"] = "".into();
         shown["created_on"] = iso(project.created_ms).into();
         shown["updated_on"] = iso(project.created_ms).into();
-        shown["owner"] = self.team(workspace);
-        shown["workspace"] = self.workspace(workspace);
+        shown["owner"] = self.if_wanted("owner", || self.team(workspace));
+        shown["workspace"] = self.if_wanted("workspace", || self.workspace(workspace));
         shown
     }
 
@@ -188,7 +196,7 @@ impl Shape<'_> {
             "uuid": braced(workspace.uuid),
             "username": workspace.slug,
             "display_name": workspace.name,
-            "links": {"html": self.link(&format!("/{}/", workspace.slug))},
+            "links": {"html": self.link(|| format!("/{}/", workspace.slug))},
         })
     }
 
@@ -200,9 +208,9 @@ impl Shape<'_> {
             "full_name": full_name,
             "name": repository.name,
             "links": {
-                "self": self.link(&format!("/2.0/repositories/{full_name}")),
-                "html": self.link(&format!("/{full_name}")),
-                "avatar": self.link(&format!("/{full_name}/avatar")),
+                "self": self.link(|| format!("/2.0/repositories/{full_name}")),
+                "html": self.link(|| format!("/{full_name}")),
+                "avatar": self.link(|| format!("/{full_name}/avatar")),
             },
         })
     }
@@ -222,10 +230,10 @@ impl Shape<'_> {
         shown["created_on"] = iso(repository.created_ms).into();
         shown["updated_on"] = iso(repository.updated_ms).into();
         shown["mainbranch"] = json!({"type": "branch", "name": "main"});
-        shown["owner"] = self.team(workspace);
-        shown["workspace"] = self.workspace(workspace);
+        shown["owner"] = self.if_wanted("owner", || self.team(workspace));
+        shown["workspace"] = self.if_wanted("workspace", || self.workspace(workspace));
         if let Some(project) = workspace.projects.get(&repository.project) {
-            shown["project"] = self.project_in_rows(workspace, project);
+            shown["project"] = self.if_wanted("project", || self.project_in_rows(workspace, project));
         }
         shown["links"]["clone"] =
             json!([{"name": "https", "href": format!("{}/{full_name}.git", self.origin)}]);
@@ -255,11 +263,11 @@ impl Shape<'_> {
             "name": group.name,
             "slug": slug,
             "full_slug": format!("{place}:{slug}"),
-            "workspace": self.workspace(workspace),
-            "owner": self.team(workspace),
+            "workspace": self.if_wanted("workspace", || self.workspace(workspace)),
+            "owner": self.if_wanted("owner", || self.team(workspace)),
             "links": {
-                "self": self.link(&format!("/2.0/groups/{place}/{slug}")),
-                "html": self.link(&format!("/{place}/workspace/settings/groups/{slug}")),
+                "self": self.link(|| format!("/2.0/groups/{place}/{slug}")),
+                "html": self.link(|| format!("/{place}/workspace/settings/groups/{slug}")),
             },
         })
     }
@@ -291,7 +299,7 @@ impl Shape<'_> {
             "permission": level.name(),
             to_name: to,
             of_name: shown,
-            "links": {"self": self.link(&format!("{place}/permissions-config/{to_name}s/{name}"))},
+            "links": {"self": self.link(|| format!("{place}/permissions-config/{to_name}s/{name}"))},
         })
     }
 }

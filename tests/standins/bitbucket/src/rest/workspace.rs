@@ -23,12 +23,7 @@ pub(super) fn workspace(call: &Call<'_>) -> Answer {
 
 fn member_rows<'a>(call: &Call<'a>, workspace: &'a Workspace, by_address: bool) -> Vec<MemberRow<'a>> {
     let members = workspace.members();
-    members
-        .filter_map(|(uuid, member)| {
-            let account = call.world.account(uuid)?;
-            Some(MemberRow { account, member, by_address })
-        })
-        .collect()
+    members.map(|(user, member)| MemberRow { world: call.world, user, member, by_address }).collect()
 }
 
 /// `/2.0/workspaces/{workspace}/members`: deactivated accounts too.
@@ -44,8 +39,8 @@ pub(super) fn members(call: &Call<'_>) -> Answer {
     }
     let with_address = !asked_for.is_empty() && call.fields.names("values.user.email");
     call.list(member_rows(call, workspace, by_address), PEOPLE, Takes::Query, |row| {
-        let mut shown = call.shape().membership(workspace, row.account);
-        if let Some(email) = findable(row.account).filter(|_| with_address) {
+        let mut shown = call.shape().membership(workspace, row.account());
+        if let Some(email) = findable(row.account()).filter(|_| with_address) {
             shown["user"]["email"] = email.address.as_str().into();
         }
         shown
@@ -70,7 +65,7 @@ pub(super) fn permissions(call: &Call<'_>) -> Answer {
     }
     let workspace = call.own_workspace()?;
     call.list(member_rows(call, workspace, false), PEOPLE, Takes::Query, |row| {
-        call.shape().permission(workspace, row.account, row.member)
+        call.shape().permission(workspace, row.account(), row.member)
     })
 }
 
