@@ -12,7 +12,7 @@ use crate::story::{Person, StepError};
 pub fn with_sign_in(key: &str, secret: &str, callback: &str) -> World {
     let mut world = example();
     let mut consumer = Consumer::for_people(key, secret, callback);
-    consumer.name = "Rollcall on this machine".to_owned();
+    "Rollcall on this machine".clone_into(&mut consumer.name);
     world.add_consumer(consumer);
     world
 }

@@ -16,6 +16,8 @@ pub mod idempotency;
 pub mod keys;
 pub mod page;
 pub mod schema;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 
 pub use app::Admin;

@@ -29,12 +29,11 @@ pub(super) async fn tell(stack: &Stack, settings: &Settings, report: &mut Report
     let connected = steps.connect(&settings.workspace, &connection).await?;
 
     steps.report.heading(if settings.apply { "2  Sync" } else { "2  Plan: what a sync would do" });
-    let run = match &connected.run {
-        Some(run) => run.clone(),
-        None => {
-            let mode = if settings.apply { "apply" } else { "plan" };
-            steps.ask_for_run(&connected.workspace, mode).await?
-        }
+    let run = if let Some(run) = &connected.run {
+        run.clone()
+    } else {
+        let mode = if settings.apply { "apply" } else { "plan" };
+        steps.ask_for_run(&connected.workspace, mode).await?
     };
     let run = steps.ended_run(&connected.workspace, &run).await?;
     let good = if settings.apply { ["applied", "frozen"] } else { ["planned", "frozen"] };
