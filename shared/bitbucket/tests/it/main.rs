@@ -9,10 +9,12 @@
 )]
 
 mod calls;
+mod contract;
 mod faults;
 mod listings;
 mod people;
 mod probe;
+mod standin;
 mod support;
 mod tokens;
 mod world;
