@@ -1,6 +1,7 @@
 //! The handle by which a test changes a running stand-in.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) clock: Clock,
     pub(crate) at_once: AtOnce,
+    /// Where requests and answers disagree with the description, if they are held against it.
+    pub(crate) breaches: Option<BTreeSet<String>>,
 }
 
 /// How many requests are under way, and how many were at most.
@@ -51,6 +54,7 @@ impl Control {
             faults: Faults::default(),
             clock: Clock::default(),
             at_once: AtOnce::default(),
+            breaches: None,
         };
         Self(Arc::new(Shared { state: Mutex::new(state), changes: watch::Sender::new(0) }))
     }
@@ -164,6 +168,16 @@ impl Control {
     /// Every answer comes so many milliseconds later.
     pub fn set_latency(&self, milliseconds: u64) {
         self.change(|world| world.behaviour.latency_ms = milliseconds);
+    }
+
+    /// From now on, holds every request for version 2.0 and every answer that no fault touches against Atlassian's description.
+    pub fn hold_to_contract(&self) {
+        self.state().breaches = Some(BTreeSet::new());
+    }
+
+    /// Where a request or an answer has disagreed with the description so far: the request, and what was wrong.
+    pub fn breaches(&self) -> Vec<String> {
+        self.state().breaches.iter().flatten().cloned().collect()
     }
 
     /// An access token of a person, as if they had just consented to a consumer.

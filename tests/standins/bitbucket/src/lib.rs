@@ -35,6 +35,7 @@
 //! | an answer that is late, cut, wrong or missing | [`Control::fault`], [`Fault`], [`Act`] |
 //! | another time, for tokens and rate limits | [`Control::advance_clock`] |
 //! | what was asked, how often, with what | [`Control::requests`], [`Control::count`], [`Control::counts`] |
+//! | Atlassian's own description of the API | [`Control::hold_to_contract`], [`Control::breaches`], [`contract`] |
 //! | a person's token without the web flow | [`Control::person_token`] |
 //!
 //! [`Running`] is a [`Control`], and the same can be done over HTTP under `/_control/`, which anybody who reaches the socket may

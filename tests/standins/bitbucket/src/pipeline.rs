@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::response::Response;
 
 use crate::auth::{Actor, Caller, CredentialKind, authenticate};
+use crate::contract::{Asking, Contract};
 use crate::control::{Control, State};
 use crate::faults::{self, Act, FaultId, Instead, Subject};
 use crate::fields::Fields;
@@ -163,6 +164,9 @@ async fn respond(control: &Control, asked: &Asked, begun: &Begun) -> Response {
         }
     }
     let reply = answer(&mut control.state(), asked, &begun.caller);
+    if begun.fault.is_none() {
+        hold_to_contract(&mut control.state(), asked, begun.caller.as_ref().ok(), &reply);
+    }
     match &begun.fault {
         Some((_, act)) => faults::after(act, reply),
         None => reply.into_response(),
@@ -226,6 +230,24 @@ fn api(state: &mut State, asked: &Asked, caller: &Result<Caller, Refusal>, now_m
         reply = reply.with("x-credential-type", "workspace_access_token");
     }
     reply
+}
+
+/// Writes down what is wrong with a request and its answer, where that is wanted.
+fn hold_to_contract(state: &mut State, asked: &Asked, caller: Option<&Caller>, reply: &Reply) {
+    let Some(breaches) = state.breaches.as_mut().filter(|_| asked.path.starts_with("/2.0/")) else { return };
+    let mut asking = Asking::with_method(asked.method.as_str(), &asked.path).queries(&asked.query);
+    let scopes: Vec<&str> =
+        caller.into_iter().flat_map(|caller| &caller.scopes).map(String::as_str).collect();
+    if caller.is_some_and(|caller| !matches!(caller.kind, CredentialKind::ApiToken | CredentialKind::None)) {
+        asking = asking.scopes(&scopes);
+    }
+    let contract = Contract::official();
+    let mut found = contract.check_request(&asking);
+    if let Content::Json(answer) = &reply.content {
+        found.extend(contract.check_answer(&asking, reply.status, answer));
+    }
+    breaches
+        .extend(found.iter().map(|breach| format!("{} {}: {breach}", asked.method, asked.path_and_query())));
 }
 
 /// Counts a call, and gives the headers that tell how many are left, where there are any.

@@ -116,8 +116,15 @@ fn rows(value: &mut Value) -> Option<&mut Vec<Value>> {
 fn change(act: &Act, value: &mut Value) {
     match act {
         Act::DuplicateRow => {
-            if let Some([first, .., last]) = rows(value).map(Vec::as_mut_slice) {
-                *last = first.clone();
+            match rows(value).map(|rows| (rows.len(), rows)) {
+                Some((2.., rows)) => {
+                    let first = rows.first().cloned();
+                    rows.pop();
+                    rows.extend(first);
+                }
+                // With nothing to replace, it comes again.
+                Some((_, rows)) => rows.extend(rows.first().cloned()),
+                None => {}
             }
         }
         Act::RepeatRow => {
@@ -158,7 +165,11 @@ fn change(act: &Act, value: &mut Value) {
         }),
         Act::NoNext => remove(value, "next"),
         Act::NoSize => remove(value, "size"),
-        Act::Size(size) => value["size"] = (*size).into(),
+        Act::Size(size) => {
+            if let Some(page) = value.as_object_mut() {
+                page.insert("size".into(), (*size).into());
+            }
+        }
         Act::WrongWorkspace => wrong_workspace(value),
         Act::MissingId => change_row(value, |row| names(row, |name| name.map(|_| Value::Null))),
         Act::WrongType => change_row(value, |row| names(row, |name| name.map(|_| 7.into()))),

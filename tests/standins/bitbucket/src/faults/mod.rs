@@ -72,7 +72,7 @@ pub enum Act {
     Padding(u64),
     /// 302 to the same path at this origin.
     Redirect(String),
-    /// The last row is the first one again; the count of rows stays.
+    /// The last row is the first one again; the count of rows stays, unless there is only one.
     DuplicateRow,
     /// The first row comes again at the end: one more than there should be.
     RepeatRow,

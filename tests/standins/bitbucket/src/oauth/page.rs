@@ -20,7 +20,8 @@ ul.scopes li { border: 1px solid var(--line); border-radius: 99px; padding: 0 .6
 ul.people li { border-bottom: 1px solid var(--line) }
 .person { display: block; padding: .6rem .5rem; color: inherit; text-decoration: none; border-radius: 6px }
 a.person:hover, a.person:focus { background: var(--soft); outline: 2px solid var(--blue) }
-span.person { opacity: .55 }
+span.person { opacity: .7 }
+span.person small { opacity: 1 }
 small { display: block; font-size: .875rem; opacity: .8 }
 details { margin-top: .75rem }
 summary { cursor: pointer; padding: .25rem 0 }

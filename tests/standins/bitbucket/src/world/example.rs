@@ -313,8 +313,10 @@ fn people(world: &mut World) {
             .note("has an address that she never confirmed"),
         _ => Person::member(username, name),
     });
-    let interns =
-        INTERNS.iter().map(|(username, name)| Person::member(username, name).note("intern, sees little"));
+    let interns = INTERNS.iter().map(|(username, name)| match *username {
+        "sven" => Person::member(username, name).note("intern who can read two projects"),
+        _ => Person::member(username, name),
+    });
     let others = [
         Person::member("mira", "Mira Lindqvist")
             .note("contractor who cannot read three repositories of the billing project"),

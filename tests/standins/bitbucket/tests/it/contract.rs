@@ -224,3 +224,24 @@ async fn a_wrong_answer_is_a_breach() {
         assert!(!found.is_empty(), "{pointer}: {wrong}");
     }
 }
+
+#[tokio::test]
+async fn all_that_is_asked_and_answered_can_be_held_to_the_contract() {
+    let rig = rig(full()).await;
+    let app = rig.app().await;
+    rig.status(&app, "/2.0/workspaces/acme/memberz").await;
+    assert_eq!(rig.bitbucket.breaches(), [""; 0], "not before it is asked for");
+    rig.bitbucket.hold_to_contract();
+    for good in
+        ["/2.0/workspaces/acme/members?pagelen=2&page=2&fields=next,values.user.uuid", "/1.0/groups/acme/"]
+    {
+        assert_eq!(rig.status(&app, good).await, 200);
+    }
+    assert_eq!(rig.bitbucket.breaches(), [""; 0]);
+    rig.status(&app, "/2.0/workspaces/acme/memberz").await;
+    rig.status(&app, "/2.0/repositories/acme?fields=values.uid").await;
+    rig.status(&rig.person("ada"), "/2.0/workspaces/acme/projects").await;
+    let breaches = rig.bitbucket.breaches();
+    assert_eq!(breaches.len(), 3, "{breaches:#?}");
+    assert!(breaches[0].starts_with("GET /2.0/repositories/acme?fields=values.uid: "));
+}
