@@ -11,6 +11,8 @@
 mod calls;
 mod contract;
 mod faults;
+mod grants;
+mod limits;
 mod listings;
 mod people;
 mod probe;

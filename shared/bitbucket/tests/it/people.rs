@@ -1,41 +1,17 @@
-//! What the client makes of answers about people, workspaces and grants.
+//! What the client makes of answers about people and workspaces.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use rollcall_bitbucket::{
     AccountStatus, OwnRepositories, Presence, Standing, Which, WorkspaceRef, WorkspaceRole,
 };
-use rollcall_domain::bitbucket::{AccountUuid, GroupSlug};
-use rollcall_domain::budget::Purpose;
 use rollcall_domain::identity::EmailAddress;
-use rollcall_domain::mirror::{SeenProject, SeenRepository};
 use serde_json::{Value, json};
 
-use crate::support::{Reply, Request, Server, WORKSPACE, access_token, brisk, once, uuid, workspace};
-
-const ACME: &str = "/2.0/workspaces/%7Baaaaaaaa-0000-0000-0000-000000000001%7D";
-
-fn here() -> Reply {
-    Reply::ok(json!({"uuid": WORKSPACE, "slug": "acme", "name": "Acme"}))
-}
-
-fn account(n: u64) -> AccountUuid {
-    uuid(1, n).parse().unwrap()
-}
-
-fn member(n: u64) -> Value {
-    json!({"user": {"uuid": uuid(1, n), "type": "user"}, "workspace": {"uuid": WORKSPACE}})
-}
-
-fn list(values: impl IntoIterator<Item = Value>) -> Reply {
-    let values: Vec<Value> = values.into_iter().collect();
-    Reply::ok(json!({"size": values.len(), "pagelen": 100, "page": 1, "values": values}))
-}
-
-fn not_found() -> Reply {
-    Reply::new(404, r#"{"type":"error","error":{"message":"Not found"}}"#)
-}
+use crate::support::{
+    ACME, Reply, Request, Server, WORKSPACE, account, here, list, member, not_found, once, refusal, uuid,
+    workspace,
+};
 
 #[tokio::test]
 async fn a_member_who_is_not_found_is_gone_only_if_the_workspace_is_there() {
@@ -192,11 +168,6 @@ async fn permission(status: u16, body: Value) -> Result<Standing, &'static str> 
     let server = Server::start(move |_| Reply::new(status, &body)).await;
     server.session(once()).permission_in(workspace().uuid).await.map_err(|error| error.code())
 }
-
-fn refusal(message: &str, detail: &Value) -> Value {
-    json!({"type": "error", "error": {"message": message, "detail": detail}})
-}
-
 #[tokio::test]
 async fn only_a_refusal_about_the_workspace_itself_means_not_in_it() {
     let no = permission(403, refusal("You do not have access to this workspace.", &Value::Null)).await;
@@ -291,159 +262,6 @@ async fn somebody_who_was_not_asked_for_is_not_found() {
     let found = server.session(once()).members_by_email(&workspace(), &asked).await;
     assert_eq!(found.unwrap_err().code(), "unexpected");
 }
-
-fn project() -> SeenProject {
-    SeenProject { uuid: uuid(3, 1).parse().unwrap(), key: "MOB".parse().unwrap(), name: "Mobile".to_owned() }
-}
-
-fn repository() -> SeenRepository {
-    SeenRepository {
-        uuid: uuid(2, 1).parse().unwrap(),
-        slug: "app".parse().unwrap(),
-        name: "App".to_owned(),
-        project: uuid(3, 1).parse().unwrap(),
-        private: true,
-    }
-}
-
-#[tokio::test]
-async fn every_level_of_a_grant_is_known_or_the_grants_are_left_alone() {
-    let grants = async |levels: &'static [&'static str]| {
-        let server = Server::start(move |request| {
-            let row =
-                |(n, level): (usize, &&str)| json!({"permission": level, "group": {"slug": format!("g{n}")}});
-            if request.path.ends_with("/groups") {
-                list(levels.iter().enumerate().map(row))
-            } else {
-                list([])
-            }
-        })
-        .await;
-        server.session(once()).project_grants(&workspace(), &project()).await
-    };
-    let read = grants(&["read", "write", "create-repo", "admin", "none"]).await.unwrap();
-    let levels: Vec<String> = read.groups.values().map(ToString::to_string).collect();
-    assert_eq!(levels, ["read", "write", "write", "admin"]);
-    assert!(!read.groups.contains_key(&"g4".parse::<GroupSlug>().unwrap()));
-    assert_eq!(grants(&["read", "maintain"]).await.unwrap_err().code(), "malformed");
-}
-
-#[tokio::test]
-async fn grants_of_a_successor_with_the_same_name_are_not_taken_over() {
-    let server = Server::start(|_| {
-        list([json!({
-            "permission": "admin", "group": {"slug": "g"}, "user": {"uuid": uuid(1, 1)},
-            "project": {"uuid": uuid(3, 2)}, "repository": {"uuid": uuid(2, 2)},
-        })])
-    })
-    .await;
-    let session = server.session(once());
-    let code = |error: rollcall_bitbucket::Error| error.code();
-    assert_eq!(session.project_grants(&workspace(), &project()).await.map_err(code), Err("unexpected"));
-    let repository = repository();
-    assert_eq!(
-        session.repository_group_grants(&workspace(), &repository).await.map_err(code),
-        Err("unexpected")
-    );
-    assert_eq!(
-        session.repository_user_grants(&workspace(), &repository).await.map_err(code),
-        Err("unexpected")
-    );
-}
-
-#[tokio::test]
-async fn a_missing_scope_is_asked_for_once_and_not_for_every_project() {
-    let server = Server::start(|_| {
-        let detail = json!({"granted": ["project"], "required": ["project:admin"]});
-        Reply::new(403, refusal("Your credentials lack one or more required privilege scopes.", &detail))
-    })
-    .await;
-    let projects = (1..=100).map(|n| SeenProject { uuid: uuid(3, n).parse().unwrap(), ..project() });
-    let grants = server.session(once()).grants_of_projects(&workspace(), projects).await;
-    assert_eq!(grants.len(), 100);
-    assert!(grants.values().all(|grants| {
-        grants.as_ref().is_err_and(|error| error.to_string().contains("lacks the scope project:admin"))
-    }));
-    assert!(server.requests().len() <= 16, "{}", server.requests().len());
-}
-
-#[tokio::test]
-async fn a_group_is_kept_back_whole_if_one_of_its_members_is_not_understood() {
-    let server = Server::start(|_| {
-        let owner = json!({"uuid": WORKSPACE, "is_team": true});
-        Reply::ok(json!([
-            {"slug": "devs", "name": "Devs", "owner": owner, "members": [
-                {"uuid": uuid(1, 1), "is_active": true}, {"uuid": uuid(1, 2), "is_active": false}, {"uuid": uuid(1, 3)}]},
-            {"slug": "ops", "name": "Ops", "owner": owner, "members": [{"uuid": "nobody"}]},
-            {"slug": "qa", "name": "QA", "owner": owner},
-        ]))
-    })
-    .await;
-    let listed = server.session(once()).groups(&workspace()).await.unwrap();
-    let devs = &listed.seen().entries()[0];
-    let active: Vec<bool> = devs.members.values().copied().collect();
-    assert_eq!(active, [true, false, true]);
-    let kept: Vec<String> = listed.into_read().kept.iter().map(ToString::to_string).collect();
-    assert_eq!(kept, ["ops", "qa"]);
-}
-
-#[tokio::test]
-async fn groups_that_do_not_name_the_workspace_make_the_client_ask_for_it() {
-    for owner in [Value::Null, json!({"uuid": uuid(1, 1), "is_team": false})] {
-        let read = async |slug: &'static str| {
-            let owner = owner.clone();
-            let server = Server::start(move |request| match request.path.as_str() {
-                ACME => Reply::ok(json!({"uuid": WORKSPACE, "slug": slug, "name": "Acme"})),
-                _ => Reply::ok(json!([{"slug": "devs", "members": [], "owner": owner}])),
-            })
-            .await;
-            let groups = server.session(once()).groups(&workspace()).await;
-            groups.map(|groups| groups.seen().len()).map_err(|error| error.code())
-        };
-        assert_eq!(read("acme").await, Ok(1));
-        assert_eq!(read("renamed").await, Err("wrong_workspace"));
-    }
-}
-
-#[tokio::test]
-async fn groups_fail_in_the_same_ways_as_pages() {
-    let group = || json!({"slug": "devs", "name": "Devs", "members": []});
-    let foreign = json!([{"slug": "devs", "members": [], "owner": {"uuid": uuid(9, 9), "is_team": true}}]);
-    for (reply, code) in [
-        (Reply::new(500, ""), "unavailable"),
-        (Reply::new(429, "slow"), "rate_limited"),
-        (Reply::new(403, "no"), "forbidden"),
-        (Reply::new(404, "no"), "not_found"),
-        (Reply::new(410, "CHANGE-1"), "gone"),
-        (Reply::ok("[").cut(), "cut"),
-        (Reply::ok("[{"), "cut"),
-        (Reply::ok("<html>"), "not_json"),
-        (Reply::ok(json!({"values": []})), "unexpected"),
-        (Reply::ok(json!([group(), group()])), "unproven"),
-        (Reply::ok(foreign), "wrong_workspace"),
-    ] {
-        let server = Server::start(move |_| reply.clone()).await;
-        assert_eq!(server.session(once()).groups(&workspace()).await.unwrap_err().code(), code);
-    }
-}
-
-#[tokio::test]
-async fn privileges_are_those_of_this_workspace_or_none() {
-    let server = |repo: &'static str, privilege: &'static str| {
-        Server::start(move |_| {
-            Reply::ok(json!([{"repo": repo, "privilege": privilege, "group": {"slug": "devs"}}]))
-        })
-    };
-    let read = async |repo, privilege| {
-        let session = server(repo, privilege).await.session(once());
-        session.group_privileges(&workspace()).await.map(|read| read.len()).map_err(|error| error.code())
-    };
-    assert_eq!(read("acme/app", "write").await, Ok(1));
-    assert_eq!(read("evil/app", "write").await, Err("wrong_workspace"));
-    assert_eq!(read("acme/app", "push").await, Err("malformed"));
-    assert_eq!(read("app", "write").await, Err("malformed"));
-}
-
 #[tokio::test]
 async fn only_a_positive_sign_makes_an_account_inactive() {
     for (status, expected) in [
@@ -472,64 +290,6 @@ async fn a_slug_that_now_belongs_to_somebody_else_is_noticed() {
     assert_eq!(session.workspace(&by_uuid).await.unwrap().slug.as_str(), "other");
     assert_eq!(session.unchanged(&workspace()).await.unwrap_err().code(), "wrong_workspace");
 }
-
-#[tokio::test]
-async fn after_a_429_nothing_is_sent_for_as_long_as_bitbucket_says_or_for_minutes() {
-    for (header, pause) in
-        [(None, 300), (Some(("retry-after", "42")), 42), (Some(("x-ratelimit-reset", "90")), 90)]
-    {
-        let server = Server::start(move |_| {
-            let reply = Reply::new(429, "Rate limit for this resource has been exceeded");
-            header.map_or(reply.clone(), |(name, value)| reply.header(name, value))
-        })
-        .await;
-        let session = server.session(brisk());
-        let error = session.user().await.unwrap_err();
-        let until = server.now().plus(Duration::from_secs(pause));
-        assert_eq!((error.code(), error.wait_until()), ("rate_limited", Some(until)));
-        assert_eq!(session.user().await.unwrap_err().code(), "paused");
-        assert_eq!(server.requests().len(), 1);
-        server.pass(Duration::from_secs(pause));
-        assert_eq!(session.user().await.unwrap_err().code(), "rate_limited");
-    }
-}
-
-#[tokio::test]
-async fn when_few_calls_are_left_syncs_leave_them_to_sign_ins() {
-    let server =
-        Server::start(|_| Reply::ok(json!({"uuid": uuid(1, 1)})).header("X-RateLimit-NearLimit", "true"))
-            .await;
-    let client = server.client(once());
-    let budget = server.budget();
-    let sync = client.session(&access_token(), &budget, Purpose::Sync);
-    sync.user().await.unwrap();
-    assert_eq!(sync.user().await.unwrap_err().code(), "paused");
-    client.session(&access_token(), &budget, Purpose::SignIn).user().await.unwrap();
-}
-
-#[tokio::test]
-async fn no_error_ever_carries_the_token_or_the_query() {
-    let body = "ATCT-sesame ada@example.com";
-    for status in [200, 302, 400, 401, 403, 404, 410, 429, 500] {
-        let server = Server::start(move |_| Reply::new(status, if status == 200 { body } else { "" })).await;
-        let asked = ["ada@example.com".parse().unwrap()];
-        let error = server.session(once()).members_by_email(&workspace(), &asked).await.unwrap_err();
-        let text = format!("{error} {error:?} {}", error.advice());
-        for secret in ["sesame", "ada", "acme", "127.0.0.1"] {
-            assert!(!text.contains(secret), "{status}: {text}");
-        }
-    }
-    let nobody = rollcall_bitbucket::Endpoints::new(
-        "http://127.0.0.1:1".parse().unwrap(),
-        "http://127.0.0.1:1".parse().unwrap(),
-    );
-    let server = Server::start(|_| not_found()).await;
-    let client =
-        rollcall_bitbucket::Bitbucket::new(crate::support::http(), nobody.unwrap(), server.clock(), once());
-    let error = client.session(&access_token(), &server.budget(), Purpose::Sync).user().await.unwrap_err();
-    assert_eq!(error.code(), "unreachable");
-}
-
 #[tokio::test]
 async fn own_repositories_need_no_second_page_when_the_first_is_enough() {
     let server = Server::start(|request| {

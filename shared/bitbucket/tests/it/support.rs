@@ -11,8 +11,10 @@ use axum::routing::any;
 use rollcall_bitbucket::{
     Bitbucket, BitbucketWorkspace, CallBudget, Clock, Credential, Endpoints, Limits, Session,
 };
+use rollcall_domain::bitbucket::AccountUuid;
 use rollcall_domain::budget::{Allowance, Purpose};
 use rollcall_domain::{Secret, Timestamp};
+use serde_json::{Value, json};
 use url::Url;
 
 /// What came to the server.
@@ -198,4 +200,32 @@ pub(crate) fn workspace() -> BitbucketWorkspace {
 /// The UUID of the n-th of something.
 pub(crate) fn uuid(kind: u8, n: u64) -> String {
     format!("{{{kind:08x}-0000-0000-0000-{n:012x}}}")
+}
+
+/// The path of the workspace, asked for by its UUID.
+pub(crate) const ACME: &str = "/2.0/workspaces/%7Baaaaaaaa-0000-0000-0000-000000000001%7D";
+
+pub(crate) fn here() -> Reply {
+    Reply::ok(json!({"uuid": WORKSPACE, "slug": "acme", "name": "Acme"}))
+}
+
+pub(crate) fn account(n: u64) -> AccountUuid {
+    uuid(1, n).parse().unwrap()
+}
+
+pub(crate) fn member(n: u64) -> Value {
+    json!({"user": {"uuid": uuid(1, n), "type": "user"}, "workspace": {"uuid": WORKSPACE}})
+}
+
+pub(crate) fn list(values: impl IntoIterator<Item = Value>) -> Reply {
+    let values: Vec<Value> = values.into_iter().collect();
+    Reply::ok(json!({"size": values.len(), "pagelen": 100, "page": 1, "values": values}))
+}
+
+pub(crate) fn not_found() -> Reply {
+    Reply::new(404, r#"{"type":"error","error":{"message":"Not found"}}"#)
+}
+
+pub(crate) fn refusal(message: &str, detail: &Value) -> Value {
+    json!({"type": "error", "error": {"message": message, "detail": detail}})
 }
