@@ -1,6 +1,7 @@
 //! The schedule as a timer, and the queue of sync work as a channel.
 
 use core::time::Duration;
+use std::io;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -8,8 +9,8 @@ use rollcall_admin_api::queue::{NotQueued, SyncQueue};
 use rollcall_domain::{RunId, Timestamp, WorkspaceId};
 use rollcall_scheduled_sync::{Engine, EngineError, Queue, QueueError, SyncMessage};
 use rollcall_service::clock::Clock;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, LocalSet};
 
 /// How long a run may take: Lambda's 15 minutes, less what it keeps for its last write.
 const RUN_DEADLINE: Duration = Duration::from_mins(14);
@@ -71,25 +72,38 @@ pub struct Schedule {
     engine: Engine,
     queue: LocalQueue,
     clock: Arc<dyn Clock>,
-    workers: Vec<JoinHandle<()>>,
+    ticks: Option<JoinHandle<()>>,
+    /// Dropped with the rest, which ends the worker.
+    _stop: oneshot::Sender<()>,
 }
 
 impl Schedule {
-    /// Begins to work on the messages of the queue.
+    /// Begins to work on the messages of the queue, on a thread of its own: a Lambda has one, and runs need no more.
     pub fn start(
         engine: Engine,
         queue: LocalQueue,
         receiver: mpsc::UnboundedReceiver<SyncMessage>,
         clock: Arc<dyn Clock>,
-    ) -> Self {
-        let worker = tokio::spawn(work(engine.clone(), queue.clone(), receiver, Arc::clone(&clock)));
-        Self { engine, queue, clock, workers: vec![worker] }
+    ) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let worker = work(engine.clone(), queue.clone(), receiver, Arc::clone(&clock));
+        std::thread::Builder::new().name("sync".to_owned()).spawn(move || {
+            let tasks = LocalSet::new();
+            runtime.block_on(tasks.run_until(async {
+                tokio::select! {
+                    () = worker => {}
+                    _ = stopped => {}
+                }
+            }));
+        })?;
+        Ok(Self { engine, queue, clock, ticks: None, _stop: stop })
     }
 
     /// Begins to tick, every so often, as long as the stack is up.
     pub fn tick_every(&mut self, interval: Duration) {
         let (engine, clock) = (self.engine.clone(), Arc::clone(&self.clock));
-        self.workers.push(tokio::spawn(async move {
+        self.ticks = Some(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(interval).await;
                 if let Err(error) = engine.handle_tick(clock.now()).await {
@@ -113,8 +127,8 @@ impl Schedule {
 
     /// Ends the work. A run that is under way is broken off, and gone on with at the next start's first tick.
     pub fn stop(self) {
-        for worker in self.workers {
-            worker.abort();
+        if let Some(ticks) = self.ticks {
+            ticks.abort();
         }
     }
 }
@@ -127,7 +141,7 @@ async fn work(
 ) {
     while let Some(message) = receiver.recv().await {
         let (engine, queue, clock) = (engine.clone(), queue.clone(), Arc::clone(&clock));
-        tokio::spawn(async move {
+        tokio::task::spawn_local(async move {
             for _ in 0..MOST_TIMES {
                 match engine.handle_message(&message, deadline(&*clock)).await {
                     Ok(_) => break,

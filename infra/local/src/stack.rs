@@ -1,6 +1,8 @@
 //! The stack: everything that Rollcall needs, started in order, and the functions' routers on one port.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -32,8 +34,11 @@ use crate::browser::Browser;
 use crate::providers::{OpenIdProvider, ProviderError, client};
 use crate::schedule::{LocalQueue, Schedule};
 use crate::secret::{Keys, KeysError};
-use crate::settings::{BitbucketPlayed, Settings};
+use crate::settings::{BitbucketPlayed, Played, Settings};
 use crate::web::{ListenError, Server, listen};
+
+/// The queue of sync work, for functions in processes of their own. Those in this process have a channel.
+pub const QUEUE: &str = "sync";
 
 /// The stack does not start. One line that says what to do.
 #[derive(Debug, Error)]
@@ -65,6 +70,9 @@ pub enum StartError {
     /// The HTTP client.
     #[error(transparent)]
     Http(#[from] NoClient),
+    /// The thread that the sync works on.
+    #[error("the operating system refuses another thread: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// A stack that is up.
@@ -108,6 +116,7 @@ impl Stack {
     pub async fn start(settings: &Settings) -> Result<Self, StartError> {
         let (listener, local) = listen(settings.listen).await?;
         let public_url = public_url(settings, local)?;
+        check_variables(settings, &public_url)?;
         let mut clients = settings.providers.clone();
         let (surroundings, endpoints) = surround(settings, &public_url, &mut clients).await?;
         let config = configuration(settings, &public_url, &surroundings, &endpoints)?;
@@ -145,7 +154,7 @@ impl Stack {
         };
         let (queue, messages) = LocalQueue::new();
         let engine = parts.engine(&queue, settings.allowance);
-        let schedule = Schedule::start(engine, queue.clone(), messages, Arc::clone(&parts.clock));
+        let schedule = Schedule::start(engine, queue.clone(), messages, Arc::clone(&parts.clock))?;
         let outbox = format!("{}/_outbox", surroundings.aws.endpoint());
         let server = Server::start(listener, parts.router(&queue, outbox));
         let Surroundings { bitbucket, google, microsoft, aws, dynamodb } = surroundings;
@@ -191,6 +200,33 @@ impl Stack {
         &self.http
     }
 
+    /// The variables with which a function of its own process works on this stack: the same table, secret, queue and providers.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let config = &self.config;
+        let ours = [
+            (config::PUBLIC_URL, config.public_url.as_str()),
+            (config::TABLE, config.table.as_str()),
+            (config::SECRET_ID, config.secret_id.as_str()),
+            (config::BITBUCKET_URL, config.bitbucket_url.as_str()),
+            (config::BITBUCKET_API_URL, config.bitbucket_api_url.as_str()),
+            (config::GOOGLE_ISSUER, config.google_issuer.as_str()),
+            (config::MICROSOFT_ISSUER, config.microsoft_issuer.as_str()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.endpoint()),
+        ];
+        let rate = (config::SIGN_IN_RATE.to_owned(), config.sign_in_rate.to_string());
+        let queue = (config::SYNC_QUEUE_URL.to_owned(), self.aws.queues().url(QUEUE));
+        let sender = config
+            .invite_sender
+            .as_ref()
+            .map(|sender| (config::INVITE_SENDER.to_owned(), sender.to_string()));
+        ours.into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .chain([rate, queue])
+            .chain(sender)
+            .chain(self.aws.environment())
+            .collect()
+    }
+
     /// Puts every clock forward.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
@@ -227,6 +263,36 @@ fn public_url(settings: &Settings, local: SocketAddr) -> Result<config::Origin, 
         },
     };
     config::Origin::parse(&text).map_err(malformed)
+}
+
+/// Checks what was handed on before anything is started with it. Where stand-ins will be is not known yet, and always good.
+fn check_variables(settings: &Settings, public_url: &config::Origin) -> Result<(), ConfigError> {
+    const STAND_IN: &str = "http://127.0.0.1";
+    let issuer = |played: &Played| match played {
+        Played::ByOther(issuer) => issuer.clone(),
+        Played::ByStandIn => STAND_IN.to_owned(),
+    };
+    let (web, api) = match &settings.bitbucket {
+        BitbucketPlayed::ByOther { web, api } => (web.clone(), api.clone()),
+        BitbucketPlayed::ByStandIn => (STAND_IN.to_owned(), STAND_IN.to_owned()),
+    };
+    let mut variables = settings.variables.clone();
+    for (name, value) in [
+        (config::PUBLIC_URL, public_url.to_string()),
+        (config::BITBUCKET_URL, web),
+        (config::BITBUCKET_API_URL, api),
+        (config::GOOGLE_ISSUER, issuer(&settings.google)),
+        (config::MICROSOFT_ISSUER, issuer(&settings.microsoft)),
+    ] {
+        variables.insert(name, value.into());
+    }
+    with_defaults(variables).map(|_| ())
+}
+
+fn with_defaults(mut variables: BTreeMap<&'static str, OsString>) -> Result<Config, ConfigError> {
+    variables.entry(config::TABLE).or_insert_with(|| "rollcall".into());
+    variables.entry(config::SECRET_ID).or_insert_with(|| "rollcall".into());
+    Config::from_map(variables)
 }
 
 /// Starts what stands around the functions. Where Bitbucket is: web and API.
@@ -273,7 +339,7 @@ fn configuration(
     (web, api): &(String, String),
 ) -> Result<Config, ConfigError> {
     let mut variables = settings.variables.clone();
-    let queue = format!("{}/{}/sync", around.aws.endpoint(), standin_aws::ACCOUNT);
+    let queue = around.aws.queues().url(QUEUE);
     for (name, value) in [
         (config::PUBLIC_URL, public_url.as_str()),
         (config::BITBUCKET_URL, web),
@@ -284,9 +350,7 @@ fn configuration(
     ] {
         variables.insert(name, value.into());
     }
-    variables.entry(config::TABLE).or_insert_with(|| "rollcall".into());
-    variables.entry(config::SECRET_ID).or_insert_with(|| "rollcall".into());
-    Config::from_map(variables)
+    with_defaults(variables)
 }
 
 fn bitbucket(

@@ -2,5 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod browser;
 mod house;
+mod lambda;
+mod local_stack;
 mod stories;
