@@ -14,7 +14,7 @@ use rollcall_domain::{InviteId, TeamId, Timestamp};
 use rollcall_service::rfc3339;
 use rollcall_service::web::{FieldError, Json, Problem, Query};
 use rollcall_store::workspaces::Workspace;
-use rollcall_store::{Position, Record};
+use rollcall_store::{NewInvite, Position, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -123,7 +123,6 @@ pub(crate) async fn list(
     post, path = "/v1/workspaces/{workspace}/invites", tag = "invites", operation_id = "create_invites",
     params(
         ("workspace" = schema::WorkspaceId, Path, description = "The workspace."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, a repetition is answered and not done again."),
     ),
     request_body = InvitesInput,
     responses((status = 200, description = "What became of each entry.", body = Answers)),
@@ -155,10 +154,10 @@ pub(crate) async fn create(
             );
         }
     }
-    let pending = app.admin.store().invites_to(asked.workspace, &addresses).await?;
+    let last = app.admin.store().invites_to(asked.workspace, &addresses).await?;
     let inviter = inviter_name(&app, &asked.caller).await?;
     let issuing = Issuing { app: &app, asked: &asked, workspace: &workspace, inviter, now };
-    issuing.prepare(&mut entries, &pending);
+    issuing.prepare(&mut entries, &last);
     issuing.write(&mut entries).await?;
     issuing.mail(&mut entries).await;
     Ok(Json(Answers { items: entries.into_iter().map(|entry| entry.answer(now)).collect() }))
@@ -191,6 +190,7 @@ enum EntryState {
 struct Prepared {
     invite: Invite,
     replaces: Option<Invite>,
+    last: Option<InviteId>,
     link: Link,
     not_sent: Option<NotSent>,
 }
@@ -298,16 +298,17 @@ struct Issuing<'a> {
 }
 
 impl Issuing<'_> {
-    fn prepare(&self, entries: &mut [Entry], pending: &BTreeMap<EmailAddress, Invite>) {
+    fn prepare(&self, entries: &mut [Entry], last: &BTreeMap<EmailAddress, Invite>) {
         for entry in entries {
             let EntryState::Wanted(wanted) = &entry.state else { continue };
             let admin = &self.app.admin;
             let link = Link::new(&admin.config().public_url, admin.random());
             let id: InviteId = admin.new_id(self.now);
-            let replaces = pending
-                .get(&wanted.email)
-                .cloned()
-                .map(|former| Invite { state: InviteState::Revoked { at: self.now }, ..former });
+            let last = last.get(&wanted.email);
+            let replaces = last
+                .filter(|last| last.state == InviteState::Pending)
+                .map(|last| Invite { state: InviteState::Revoked { at: self.now }, ..last.clone() });
+            let last = last.map(|last| last.id);
             let invite = Invite {
                 id,
                 workspace: self.asked.workspace,
@@ -327,7 +328,8 @@ impl Issuing<'_> {
                 delivery: if self.app.mailer.is_some() { Delivery::Sent } else { Delivery::LinkReturned },
                 version: 0,
             };
-            entry.state = EntryState::Prepared(Box::new(Prepared { invite, replaces, link, not_sent: None }));
+            entry.state =
+                EntryState::Prepared(Box::new(Prepared { invite, replaces, last, link, not_sent: None }));
         }
     }
 
@@ -368,8 +370,12 @@ impl Issuing<'_> {
     }
 
     async fn write_together(&self, prepared: &[&Prepared]) -> Result<(), rollcall_store::StoreError> {
-        let rows: Vec<(Invite, Option<Invite>)> =
-            prepared.iter().map(|one| (one.invite.clone(), one.replaces.clone())).collect();
+        let new = |one: &&Prepared| NewInvite {
+            invite: one.invite.clone(),
+            replaces: one.replaces.clone(),
+            last: one.last,
+        };
+        let rows: Vec<NewInvite> = prepared.iter().map(new).collect();
         let mut record = Record::default();
         for one in prepared {
             let told = told_of(&one.invite, one.replaces.as_ref().map(|former| former.id));

@@ -114,7 +114,6 @@ pub(crate) async fn revoke(
     params(
         ("workspace" = schema::WorkspaceId, Path, description = "The workspace."),
         ("invite" = schema::InviteId, Path, description = "The invite."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, a repetition is answered and not done again."),
     ),
     responses((status = 200, description = "The invite as it is now.", body = Resent)),
 )]

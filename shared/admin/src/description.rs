@@ -1,11 +1,12 @@
 //! What every operation's description has in common, added in one place: who may ask, and how each refusal looks.
 
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref};
+use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, Required};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::schema;
@@ -39,6 +40,9 @@ pub fn finish(mut description: OpenApi, open: &[&str]) -> OpenApi {
 
     for (path, item) in &mut description.paths.paths {
         let is_open = open.contains(&path.as_str());
+        if let Some(post) = &mut item.post {
+            post.parameters.get_or_insert_default().push(idempotency_key().into());
+        }
         for (writes, operation) in operations(item) {
             if is_open {
                 operation.security = Some(Vec::new());
@@ -52,6 +56,22 @@ pub fn finish(mut description: OpenApi, open: &[&str]) -> OpenApi {
         }
     }
     description
+}
+
+fn idempotency_key() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .pattern(Some("^[!#-~]+$"))
+        .build();
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The caller's name for this attempt: under the same name, a repetition is answered and not done again."))
+        .schema(Some(schema))
+        .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {

@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     reason = "tests say so by panicking"
 )]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "what goes wrong in a test is to be loud")]
 
 mod bad_input;
 mod connecting;

@@ -1,0 +1,89 @@
+//! What becomes of invites when those who issued or were to accept them are shut out.
+
+use core::time::Duration;
+
+use rollcall_admin::testing::{As, Call};
+use rollcall_domain::member::{Member, Role, SuspensionReason};
+use rollcall_store::Record;
+use serde_json::json;
+
+use crate::support::World;
+
+async fn change(world: &World, before: &Member, change: impl FnOnce(&mut Member)) -> Member {
+    let mut after = before.clone();
+    change(&mut after);
+    let store = world.deployment.admin.store();
+    let entry = rollcall_domain::audit::AuditEntry {
+        id: world.deployment.admin.new_id(world.deployment.admin.now()),
+        workspace: Some(world.workspace),
+        at: world.deployment.admin.now(),
+        actor: rollcall_domain::audit::Actor::Bootstrap,
+        action: "test".into(),
+        target: None,
+        why: String::new(),
+        from: None,
+        detail: json!({}),
+    };
+    let record = Record { audit: vec![entry], events: Vec::new() };
+    store.update_member(&after, before, None, record).await.unwrap();
+    Member { version: after.version + 1, ..after }
+}
+
+async fn status(world: &World, id: &str) -> String {
+    let one = world.send(Call::new("GET", world.path(&format!("/{id}"))).by(&As::bootstrap())).await;
+    let listed = world.send(Call::new("GET", world.path("?limit=100")).by(&As::bootstrap())).await;
+    let items = listed.json["items"].as_array().unwrap();
+    let in_list = items.iter().find(|item| item["id"] == id).unwrap()["status"].as_str().unwrap();
+    assert_eq!(one.text_at("/status"), in_list);
+    in_list.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_inviter_has_issued_is_void_once_they_are_demoted_suspended_or_disabled() {
+    let world = World::start().await;
+    let (other, other_session) = world.deployment.member(world.workspace, "other", Role::Admin).await;
+    for (at, name) in ["demoted", "suspended", "disabled"].into_iter().enumerate() {
+        let (inviter, session) = world.deployment.member(world.workspace, name, Role::Admin).await;
+        let theirs = world.invite(&session, json!([{"email": format!("a{at}@example.com")}])).await;
+        let others = world.invite(&other_session, json!([{"email": format!("b{at}@example.com")}])).await;
+        world.deployment.clock.advance(Duration::from_secs(1));
+        let now = world.deployment.admin.now();
+        change(&world, &inviter, |member| match name {
+            "demoted" => member.role = Role::Member,
+            "suspended" => {
+                member.suspend(SuspensionReason::LeftWorkspace, None, now);
+            }
+            _ => {
+                member.disable(now);
+            }
+        })
+        .await;
+        assert!(world.found(theirs.text_at("/items/0/link")).await.is_none(), "{name}");
+        assert_eq!(status(&world, theirs.text_at("/items/0/invite/id")).await, "revoked", "{name}");
+        assert!(world.found(others.text_at("/items/0/link")).await.is_some(), "{name}");
+        assert_eq!(status(&world, others.text_at("/items/0/invite/id")).await, "pending");
+
+        // Another admin may send it again, and answers for it from then on.
+        world.deployment.clock.advance(Duration::from_secs(1));
+        let path = world.path(&format!("/{}/resend", theirs.text_at("/items/0/invite/id")));
+        let again = world.send(Call::new("POST", path).by(&other_session)).await;
+        assert_eq!(again.status, 200, "{}", again.text);
+        assert!(world.found(again.text_at("/link")).await.is_some());
+    }
+    assert_eq!(other.role, Role::Admin);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_shut_out_loses_the_invites_that_wait_for_them() {
+    let world = World::start().await;
+    let (member, _) = world.deployment.member(world.workspace, "grace", Role::Member).await;
+    let waiting = world.invite(&As::bootstrap(), json!([{"email": "grace@example.com"}])).await;
+    world.deployment.clock.advance(Duration::from_secs(1));
+    let now = world.deployment.admin.now();
+    change(&world, &member, |member| {
+        member.suspend(SuspensionReason::LeftWorkspace, None, now);
+    })
+    .await;
+    assert!(world.found(waiting.text_at("/items/0/link")).await.is_none());
+    assert_eq!(status(&world, waiting.text_at("/items/0/invite/id")).await, "revoked");
+}
