@@ -6,6 +6,7 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall_domain::bitbucket::{AccountUuid, BitbucketWorkspaceUuid, ProjectUuid, RepositoryUuid};
 use rollcall_domain::identity::{EmailAddress, Identity};
+use rollcall_domain::plan::Lane;
 use rollcall_domain::{
     AuditId, ClientId, GrantId, InviteId, MemberId, RunId, TeamId, TokenHash, TokenId, WorkspaceId,
 };
@@ -125,8 +126,17 @@ pub(crate) fn run(workspace: WorkspaceId, run: RunId) -> Key {
     Key::new(of(workspace, "runs"), run.to_string())
 }
 
-pub(crate) fn plan_partition(workspace: WorkspaceId, run: RunId) -> String {
-    of(workspace, &format!("plan#{run}"))
+pub(crate) fn run_rest(workspace: WorkspaceId, run: RunId) -> String {
+    of(workspace, &format!("run#{run}"))
+}
+
+pub(crate) fn plan(workspace: WorkspaceId, run: RunId, lane: Lane) -> Key {
+    Key::new(of(workspace, &format!("plan#{run}")), lane.as_str())
+}
+
+pub(crate) fn plan_part(workspace: WorkspaceId, run: RunId, lane: Lane, content: &str, number: usize) -> Key {
+    let lane = lane.as_str();
+    Key::new(of(workspace, &format!("plan#{run}")), format!("{lane}#{content}#{number:06}"))
 }
 
 pub(crate) fn audit_partition(workspace: Option<WorkspaceId>) -> String {

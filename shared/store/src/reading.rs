@@ -1,6 +1,9 @@
 //! Reading: always strongly consistent, to the end or page by page.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use futures_util::future::try_join_all;
 use rollcall_domain::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -131,25 +134,37 @@ impl Store {
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
     }
 
-    /// The items of these keys that are there, in no order.
+    /// The items of these keys that are there, in no order. A key that is named twice is read once.
     pub async fn get_many<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<T>, StoreError> {
+        let keys: BTreeSet<&Key> = keys.iter().collect();
+        let keys: Vec<Attributes> = keys.into_iter().map(Key::attributes).collect();
+        let batches = keys.chunks(MOST_IN_BATCH).map(|batch| self.get_batch(batch.to_vec()));
+        Ok(try_join_all(batches).await?.into_iter().flatten().collect())
+    }
+
+    /// One batch, to the end: what DynamoDB leaves unprocessed is asked for again.
+    async fn get_batch<T: DeserializeOwned>(
+        &self,
+        mut wanted: Vec<Attributes>,
+    ) -> Result<Vec<T>, StoreError> {
         let mut items = Vec::new();
-        for chunk in keys.chunks(MOST_IN_BATCH) {
-            let mut wanted: Vec<Attributes> = chunk.iter().map(Key::attributes).collect();
-            let mut attempt = 0;
-            while !wanted.is_empty() {
-                let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
-                let keys = keys.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-                let answer = self.client.batch_get_item().request_items(self.table(), keys).send().await;
-                let answer = answer.map_err(|error| failed(&error))?;
-                for found in answer.responses.unwrap_or_default().into_values().flatten() {
-                    items.push(item::read(found)?);
-                }
-                let left = answer.unprocessed_keys.unwrap_or_default().into_values();
-                wanted = left.flat_map(|left| left.keys).collect();
-                if !wanted.is_empty() {
-                    crate::transaction::back_off(&mut attempt).await?;
-                }
+        let mut attempt = 0;
+        while !wanted.is_empty() {
+            let asked = wanted.len();
+            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
+            let keys = keys.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let answer = self.client.batch_get_item().request_items(self.table(), keys).send().await;
+            let answer = answer.map_err(|error| failed(&error))?;
+            for found in answer.responses.unwrap_or_default().into_values().flatten() {
+                items.push(item::read(found)?);
+            }
+            let left = answer.unprocessed_keys.unwrap_or_default().into_values();
+            wanted = left.flat_map(|left| left.keys).collect();
+            if wanted.len() < asked {
+                attempt = 0;
+            }
+            if !wanted.is_empty() {
+                crate::transaction::back_off(&mut attempt).await?;
             }
         }
         Ok(items)

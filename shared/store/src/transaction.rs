@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
@@ -27,6 +27,9 @@ pub(crate) const MOST_ITEMS: usize = 100;
 /// How often a transaction is tried that was only in somebody's way.
 const ATTEMPTS: u32 = 12;
 
+/// How often a request is repeated of which it is not known whether it landed. The SDK has repeated it already, within its own time.
+const REPETITIONS: u32 = 4;
+
 /// How long events are kept for replay.
 const KEEP_EVENTS: Duration = Duration::from_hours(30 * 24);
 
@@ -43,6 +46,8 @@ pub enum When {
     Is(&'static str, AttributeValue),
     /// There is none, or an attribute has this value.
     NewOrIs(&'static str, AttributeValue),
+    /// There is none, or an attribute is less than this.
+    NewOrLess(&'static str, AttributeValue),
     /// Anything: the key itself says what is meant, and writing it twice is writing it once.
     Always,
 }
@@ -230,8 +235,9 @@ impl Transaction<'_> {
                         return judge(names, cancelled.cancellation_reasons());
                     }
                     // Whether it landed is not known. The same token makes the repetition the same transaction: it lands once.
-                    let unknown = !matches!(error, SdkError::ConstructionFailure(_)) && is_transient(&error);
-                    if !unknown || back_off(&mut attempt).await.is_err() {
+                    // A request that took all its time is not repeated: the function's own time is short.
+                    let is_over = matches!(error, SdkError::TimeoutError(_)) || attempt >= REPETITIONS;
+                    if is_over || !is_transient(&error) || back_off(&mut attempt).await.is_err() {
                         return Outcome::Failed(failed(&error));
                     }
                 }
@@ -249,18 +255,22 @@ enum Outcome {
     Failed(StoreError),
 }
 
-fn is_transient(error: &SdkError<TransactWriteItemsError>) -> bool {
-    match error.as_service_error() {
-        None => true,
-        Some(
-            TransactWriteItemsError::InternalServerError(_)
-            | TransactWriteItemsError::TransactionInProgressException(_),
-        ) => true,
-        Some(
-            TransactWriteItemsError::ProvisionedThroughputExceededException(_)
-            | TransactWriteItemsError::RequestLimitExceeded(_),
-        ) => true,
-        Some(_) => false,
+/// Whether the same request may go well the next time: the way was broken, or the service was, or it had too much to do.
+fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ConstructionFailure(_) => false,
+        SdkError::ServiceError(refused) => {
+            const PASSING: [&str; 5] = [
+                "ProvisionedThroughputExceededException",
+                "RequestLimitExceeded",
+                "ThrottlingException",
+                "TransactionConflictException",
+                "TransactionInProgressException",
+            ];
+            refused.raw().status().as_u16() >= 500
+                || refused.err().code().is_some_and(|code| PASSING.contains(&code))
+        }
+        _ => true,
     }
 }
 
@@ -275,6 +285,9 @@ fn judge(names: &[&'static str], reasons: &[CancellationReason]) -> Outcome {
                 in_the_way = true;
             }
             Some("ItemCollectionSizeLimitExceeded") => {
+                return Outcome::Failed(StoreError::TooLarge { what: name });
+            }
+            Some("ValidationError") if reason.message().is_some_and(|why| why.contains("size")) => {
                 return Outcome::Failed(StoreError::TooLarge { what: name });
             }
             Some(code) => return Outcome::Failed(StoreError::Unavailable(format!("{name}: {code}"))),
@@ -309,6 +322,7 @@ impl Condition {
             When::Version(version) => named("#a = :a", "version", AttributeValue::N(version.to_string())),
             When::Is(name, value) => named("#a = :a", name, value),
             When::NewOrIs(name, value) => named("attribute_not_exists(pk) OR #a = :a", name, value),
+            When::NewOrLess(name, value) => named("attribute_not_exists(pk) OR #a < :a", name, value),
         }
     }
 }

@@ -9,7 +9,7 @@ use rollcall_domain::audit::{Actor, AuditEntry};
 use rollcall_domain::bitbucket::{AccountUuid, ProjectUuid, RepositoryUuid};
 use rollcall_domain::event::{Event, EventKind};
 use rollcall_domain::member::{Member, State, SuspensionReason};
-use rollcall_domain::mirror::Mirror;
+use rollcall_domain::mirror::{Mirror, MirroredMember, OwnGrants, Person};
 use rollcall_domain::plan::Change;
 use rollcall_domain::{AuditId, EventId, MemberId, RunId, TeamId, Timestamp, WorkspaceId};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::error::StoreError;
 use crate::lease::Lease;
 use crate::members::{put_member, void_invites};
 use crate::mirror::{Responsibility, TeamPerson};
-use crate::transaction::{MOST_ITEMS, Record, When};
+use crate::transaction::{MOST_ITEMS, Record, Transaction, When};
 use crate::{Store, keys};
 
 /// What every write of a run carries.
@@ -63,6 +63,7 @@ struct Touched {
     responsibilities: BTreeSet<(TeamId, RepositoryUuid)>,
     places: BTreeSet<(TeamId, AccountUuid)>,
     record: Record,
+    bytes: usize,
 }
 
 impl Touched {
@@ -82,8 +83,49 @@ impl Touched {
     }
 }
 
-/// Room that is left for the lease and the event sequence.
-const RESERVED: usize = 2;
+/// What a transaction has room for beside the lease and the event sequence.
+const ROOM: usize = MOST_ITEMS - 2;
+
+/// As many rows a change takes at most beside places in teams: itself, an audit entry, an event, and what else it touches.
+const OTHER_ROWS: usize = 4;
+
+/// As many bytes of what rows can grow by go into one transaction, which takes 4 MB with everything.
+const MOST_BYTES: usize = 2_000_000;
+
+/// The places in teams that a change takes or gives up. `mirror` is as it was before the change.
+fn places(mirror: &Mirror, change: &Change) -> Vec<(TeamId, AccountUuid)> {
+    let of = |person: &Person| person.teams.iter().map(|team| (*team, person.uuid)).collect();
+    match change {
+        // Somebody who is brought back takes the places that the row names.
+        Change::AddPerson { person } if mirror.people.get(&person.uuid).is_none_or(|had| had.left) => {
+            of(person)
+        }
+        Change::RemovePerson { person } => mirror.people.get(&person.uuid).map(of).unwrap_or_default(),
+        Change::AddTeamMember { team, person } | Change::RemoveTeamMember { team, person, .. } => {
+            vec![(*team, *person)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// About how many bytes a change's row has beyond the usual: what is granted makes a row grow.
+fn grown_bytes(change: &Change) -> usize {
+    const A_GRANT: usize = 64;
+    let own = |own: &OwnGrants| {
+        own.groups.as_ref().map_or(0, BTreeMap::len) + own.users.as_ref().map_or(0, BTreeMap::len)
+    };
+    let grants = match change {
+        Change::SetProject { after, .. } => {
+            after.grants.as_ref().map_or(0, |grants| grants.groups.len() + grants.users.len())
+        }
+        Change::AddRepository { repository }
+        | Change::UpdateRepository { after: repository, .. }
+        | Change::RemoveRepository { repository } => own(&repository.own),
+        Change::SetRepositoryGrants { after, .. } => own(after),
+        _ => 0,
+    };
+    grants * A_GRANT
+}
 
 impl Store {
     /// Carries out changes in order, and keeps `mirror` equal to what is written.
@@ -112,16 +154,24 @@ impl Store {
                 applied.changes += 1;
                 continue;
             }
-            // A person who leaves gives up all places in one go.
-            let rows =
-                4 + if let Change::RemovePerson { person } = change { person.teams.len() * 3 } else { 0 };
-            if touched.len() + rows > MOST_ITEMS - RESERVED {
+            let places = places(mirror, change);
+            let (rows, bytes) = (OTHER_ROWS + places.len(), grown_bytes(change));
+            if touched.len() + rows > ROOM || touched.bytes + bytes > MOST_BYTES {
                 self.flush(mirror, &mut touched, lease, context, &mut applied).await?;
                 applied.changes += std::mem::take(&mut waiting);
                 if stop() {
                     return Ok(applied);
                 }
             }
+            if rows > ROOM {
+                // More places than a transaction takes go ahead of the person: a run that breaks off in between finds the person as
+                // they were, and does it again.
+                let is_in = !matches!(change, Change::RemovePerson { .. });
+                self.write_places(&places, is_in, lease, context, &mut applied).await?;
+            } else {
+                touched.places.extend(places);
+            }
+            touched.bytes += bytes;
             touch(&mut touched, mirror, change, context);
             change.apply(mirror);
             waiting += 1;
@@ -142,7 +192,7 @@ impl Store {
         if touched.is_empty() {
             return Ok(());
         }
-        let Touched { people, teams, projects, repositories, responsibilities, places, record } =
+        let Touched { people, teams, projects, repositories, responsibilities, places, record, bytes: _ } =
             std::mem::take(touched);
         let workspace = context.workspace;
         let mut transaction = self.transaction();
@@ -177,18 +227,35 @@ impl Store {
             }
         }
         for (team, person) in places {
-            let key = keys::team_person(workspace, team, person);
             let is_in = mirror.people.get(&person).is_some_and(|person| person.teams.contains(&team));
-            if is_in {
-                transaction.put("place in a team", &key, &TeamPerson { person }, None, When::Always)?;
-            } else {
-                transaction.delete("place in a team", &key, When::Always)?;
-            }
+            put_place(&mut transaction, workspace, (team, person), is_in)?;
         }
         transaction.record(record)?;
         applied.written += transaction.len() - 1;
         transaction.commit().await?;
         applied.transactions += 1;
+        Ok(())
+    }
+
+    /// Writes places in teams by themselves.
+    async fn write_places(
+        &self,
+        places: &[(TeamId, AccountUuid)],
+        is_in: bool,
+        lease: &Lease,
+        context: &Context<'_>,
+        applied: &mut Applied,
+    ) -> Result<(), StoreError> {
+        for chunk in places.chunks(ROOM) {
+            let mut transaction = self.transaction();
+            lease.check(&mut transaction)?;
+            for place in chunk {
+                put_place(&mut transaction, context.workspace, *place, is_in)?;
+            }
+            transaction.commit().await?;
+            applied.written += chunk.len();
+            applied.transactions += 1;
+        }
         Ok(())
     }
 
@@ -243,11 +310,23 @@ impl Store {
             Err(StoreError::Conflict { what: "member" }) => return Ok(Some(CHANGED)),
             Err(error) => return Err(error),
         }
-        change.apply(mirror);
-        if let Some(known) = mirror.members.get_mut(&id) {
-            known.version += 1;
-        }
+        member.version += 1;
+        mirror.members.insert(id, MirroredMember::from(&member));
         Ok(None)
+    }
+}
+
+fn put_place(
+    transaction: &mut Transaction<'_>,
+    workspace: WorkspaceId,
+    (team, person): (TeamId, AccountUuid),
+    is_in: bool,
+) -> Result<(), StoreError> {
+    let key = keys::team_person(workspace, team, person);
+    if is_in {
+        transaction.put("place in a team", &key, &TeamPerson { person }, None, When::Always)
+    } else {
+        transaction.delete("place in a team", &key, When::Always)
     }
 }
 
@@ -294,19 +373,10 @@ fn touch(touched: &mut Touched, mirror: &Mirror, change: &Change, context: &Cont
     };
     match change {
         Change::SuspendMember { .. } | Change::RestoreMember { .. } => {}
-        Change::AddPerson { person } | Change::UpdatePerson { after: person, .. } => {
+        Change::AddPerson { person }
+        | Change::UpdatePerson { after: person, .. }
+        | Change::RemovePerson { person } => {
             touched.people.insert(person.uuid);
-            // Somebody who is brought back takes the places that the row names.
-            let had = mirror.people.get(&person.uuid);
-            if had.is_none_or(|had| had.left) {
-                touched.places.extend(person.teams.iter().map(|team| (*team, person.uuid)));
-            }
-        }
-        Change::RemovePerson { person } => {
-            touched.people.insert(person.uuid);
-            let teams =
-                mirror.people.get(&person.uuid).map(|person| person.teams.clone()).unwrap_or_default();
-            touched.places.extend(teams.iter().map(|team| (*team, person.uuid)));
         }
         Change::AddTeam { team } => {
             tell(
@@ -343,7 +413,6 @@ fn touch(touched: &mut Touched, mirror: &Mirror, change: &Change, context: &Cont
                 tell(kind, team.to_string(), why, json!({ "team": team, "member": member.id }));
             }
             touched.people.insert(*person);
-            touched.places.insert((*team, *person));
         }
         Change::SetProject { after, .. } => {
             touched.projects.insert(after.uuid);

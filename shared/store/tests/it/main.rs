@@ -9,6 +9,8 @@
 )]
 
 mod aggregates;
+mod faults;
+mod large;
 mod logout;
 mod support;
 mod writer;

@@ -13,7 +13,7 @@ use rollcall_domain::{
 };
 use rollcall_store::connections::Connected;
 use rollcall_store::members::Entering;
-use rollcall_store::{Context, Record, Store, StoreError};
+use rollcall_store::{Context, Lease, Record, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -124,4 +124,9 @@ pub(crate) async fn enter(
 pub(crate) fn context(workspace: WorkspaceId, evidence: &BTreeMap<MemberId, Value>) -> Context<'_> {
     let run = RunId::new(NOW, [9; 10]);
     Context { workspace, run, actor: Actor::Sync { run }, now: NOW, random: &ten, evidence }
+}
+
+/// Takes the lease for a run.
+pub(crate) async fn lease(store: &Store, ws: WorkspaceId) -> Lease {
+    store.take_lease(ws, "run", std::time::Duration::from_mins(15), NOW).await.unwrap().unwrap()
 }

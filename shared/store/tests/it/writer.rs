@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rollcall_domain::TeamId;
 use rollcall_domain::event::EventKind;
 use rollcall_domain::member::{State, SuspensionReason};
 use rollcall_domain::mirror::{Mirror, Person, Team};
 use rollcall_domain::plan::Change;
-use rollcall_domain::{TeamId, WorkspaceId};
-use rollcall_store::{Lease, Store, StoreError, testing};
+use rollcall_store::{StoreError, testing};
 
-use crate::support::{NOW, account, context, enter, member, workspace};
+use crate::support::{NOW, account, context, enter, lease, member, workspace};
 
-fn person(n: u8) -> Person {
+pub(crate) fn person(n: u8) -> Person {
     Person {
         uuid: account(n),
         account_id: None,
@@ -25,7 +25,7 @@ fn person(n: u8) -> Person {
     }
 }
 
-fn team(n: u8) -> Team {
+pub(crate) fn team(n: u8) -> Team {
     Team {
         id: TeamId::new(NOW, [n; 10]),
         slug: format!("t{n}").parse().unwrap(),
@@ -34,16 +34,12 @@ fn team(n: u8) -> Team {
     }
 }
 
-fn first_plan() -> Vec<Change> {
+pub(crate) fn first_plan() -> Vec<Change> {
     let people = (1..=60).map(|n| Change::AddPerson { person: Box::new(person(n)) });
     let teams = (1..=5).map(|n| Change::AddTeam { team: team(n) });
     let places = (1..=60)
         .flat_map(|p| (1..=5).map(move |t| Change::AddTeamMember { team: team(t).id, person: account(p) }));
     people.chain(teams).chain(places).collect()
-}
-
-async fn lease(store: &Store, ws: WorkspaceId) -> Lease {
-    store.take_lease(ws, "run", Duration::from_mins(15), NOW).await.unwrap().unwrap()
 }
 
 #[tokio::test]
