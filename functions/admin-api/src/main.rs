@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         start::require_lambda()?;
         let config = Config::from_env()?;
         let queue = config.sync_queue_url()?.clone();
-        let sdk = aws::sdk_config().await?;
+        let sdk = aws::sdk_config()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let secrets =
             Arc::new(Secrets::new(aws::secrets_manager(&sdk), config.secret_id.clone(), Arc::clone(&clock)));

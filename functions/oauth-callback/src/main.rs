@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Error> {
     let config = Config::from_env()?;
-    let sdk = aws::sdk_config().await?;
+    let sdk = aws::sdk_config()?;
     let clock = Arc::new(SystemClock);
     let secrets = Secrets::new(aws::secrets_manager(&sdk), config.secret_id.clone(), clock.clone());
     // Init runs at full CPU: the first request then finds the secret read.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use rollcall_bitbucket::{AccountStatus, BitbucketWorkspace, Presence, Session};
-use rollcall_domain::bitbucket::AccountUuid;
-use rollcall_domain::plan::confirm::{Answer, Confirmed, Evidence, Questions, confirm};
-use rollcall_domain::plan::guard::{Held, Limits, judge};
+use rollcall_bitbucket::{AccountStatus, BitbucketWorkspace, Error, Presence, Session};
+use rollcall_domain::bitbucket::{AccountUuid, RepositoryUuid};
+use rollcall_domain::plan::confirm::{Answer, Answers, Confirmed, Evidence, Questions, confirm};
+use rollcall_domain::plan::guard::{Held, Limits, done, judge};
 use rollcall_domain::plan::{Change, Kept, Plan};
-use rollcall_domain::run::{Frozen, Release, release};
+use rollcall_domain::run::{Begun, Frozen, Release, release};
 use rollcall_domain::{MemberId, RunId};
 use rollcall_store::runs::RunStatus;
 use rollcall_store::{Context, Record, StoreError};
@@ -75,7 +75,9 @@ impl Run<'_> {
                 let Confirmed { plan, evidence } = confirm(plan, &answers);
                 let unconfirmed: Vec<Kept> = plan.kept.iter().skip(rest.kept.len()).cloned().collect();
                 self.record.kept.extend(unconfirmed);
-                self.state.frozen.remove(&lane);
+                if whole || approved {
+                    self.state.frozen.remove(&lane);
+                }
                 if approved {
                     self.state.undone.remove(&lane);
                 }
@@ -107,15 +109,20 @@ impl Run<'_> {
             self.newly_frozen.push(frozen.clone());
             frozen
         };
-        self.record.held.extend(frozen.why.iter().map(ToString::to_string));
+        for why in frozen.why.iter().map(ToString::to_string) {
+            if !self.record.held.contains(&why) {
+                self.record.held.push(why);
+            }
+        }
         self.record.plan_hash.get_or_insert(hash);
         self.state.frozen.insert(shown.lane, frozen);
         Ok(())
     }
 
     /// Asks for each leaver by name. Whoever is not asked, or of whom nothing certain is heard, is not in the answer as gone.
-    async fn ask(&mut self, plan: &Plan, witness: &Witness<'_>) -> BTreeMap<AccountUuid, Answer> {
+    async fn ask(&mut self, plan: &Plan, witness: &Witness<'_>) -> Answers {
         let questions = Questions::of(plan);
+        let repositories = self.ask_repositories(&questions.repositories, witness).await;
         let mut answers = BTreeMap::new();
         for chunk in questions.presence.chunks(ASKED_AT_ONCE) {
             if self.is_out_of_time() {
@@ -156,7 +163,40 @@ impl Run<'_> {
                 Err(error) => (uuid, Answer::Unknown { why: error.to_string() }),
             }));
         }
+        Answers { people: answers, repositories }
+    }
+
+    /// Asks for repositories that are not listed any more. What one grants can be read only of one that is there.
+    async fn ask_repositories(
+        &self,
+        asked: &[RepositoryUuid],
+        witness: &Witness<'_>,
+    ) -> BTreeMap<RepositoryUuid, Answer> {
+        let mut answers = BTreeMap::new();
+        for chunk in asked.chunks(ASKED_AT_ONCE) {
+            if self.is_out_of_time() {
+                break;
+            }
+            let repositories = chunk.iter().filter_map(|uuid| crate::grants::listed(&self.mirror, *uuid));
+            let found = witness.session.group_grants_of_repositories(witness.workspace, repositories).await;
+            answers.extend(found.into_iter().map(|(uuid, found)| match found {
+                Err(Error::NotFound { .. }) => (uuid, Answer::Gone),
+                Ok(_) => (uuid, Answer::Present),
+                Err(error) => (uuid, Answer::Unknown { why: error.to_string() }),
+            }));
+        }
         answers
+    }
+
+    /// What a run that broke off had removed counts towards the caps too.
+    pub(crate) async fn take_up_begun(&mut self) -> Result<(), StoreError> {
+        let Some(begun) = self.state.begun.take() else { return Ok(()) };
+        let store = &self.engine.ports().store;
+        let plan = store.plan(self.connection().workspace, begun.run, begun.lane).await?;
+        if let Some(plan) = plan.filter(|_| !begun.approved) {
+            self.state.recent.note(done(&self.mirror, begun.run, &plan), self.now);
+        }
+        Ok(())
     }
 
     /// Writes a plan's changes.
@@ -173,10 +213,8 @@ impl Run<'_> {
         let (workspace, run) = (self.connection().workspace, self.record.id);
         let removals = plan.changes.iter().filter(|change| change.removal().is_some()).count();
         if removals > 0 {
-            // What counts towards the caps is known before anything is removed.
-            if !approved {
-                self.state.recent.note(&plan, self.now);
-            }
+            // Where this run breaks off, the next one finds out how far it came, for the caps.
+            self.state.begun = Some(Begun { run, lane: plan.lane, approved });
             self.record.status = RunStatus::Running;
             store.end_run(&self.record, Some(&self.state), &self.lease, Record::default()).await?;
         }
@@ -204,8 +242,12 @@ impl Run<'_> {
         for (member, why) in &applied.passed_over {
             self.keep(format!("member {member}"), *why);
         }
-        let done = plan.changes.iter().take(applied.changes);
-        self.removals += done.filter(|change| change.removal().is_some()).count();
+        let done: Vec<&Change> = plan.changes.iter().take(applied.changes).collect();
+        if !approved {
+            self.state.recent.note(done.iter().copied(), self.now);
+        }
+        self.state.begun = None;
+        self.removals += done.iter().filter(|change| change.removal().is_some()).count();
         Ok(if applied.changes < plan.changes.len() { Carried::Partly } else { Carried::Out })
     }
 }

@@ -209,7 +209,7 @@ impl Engine {
     }
 
     /// The lanes that are due.
-    fn due(&self, state: &SyncState) -> Vec<Lane> {
+    pub(crate) fn due(&self, state: &SyncState) -> Vec<Lane> {
         due(state, self.0.allowance, self.now())
     }
 

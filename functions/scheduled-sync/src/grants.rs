@@ -11,7 +11,8 @@ use rollcall_domain::run::Lap;
 use rollcall_store::StoreError;
 
 use crate::carry_out::{Carried, Witness};
-use crate::run::{LaneEnd, Run};
+use crate::run::{LaneEnd, Run, passes_by_itself};
+use crate::second_look;
 
 /// Repositories read at once, so that the deadline and the budget are looked at in between. Two calls each at most.
 const AT_ONCE: usize = 24;
@@ -86,7 +87,7 @@ struct GrantsRead {
     trouble: Option<String>,
 }
 
-fn listed(mirror: &Mirror, uuid: RepositoryUuid) -> Option<SeenRepository> {
+pub(crate) fn listed(mirror: &Mirror, uuid: RepositoryUuid) -> Option<SeenRepository> {
     let repository = mirror.repositories.get(&uuid)?;
     Some(SeenRepository {
         uuid,
@@ -130,8 +131,11 @@ async fn read_grants(
                 Err(error) => _ = failed.insert(uuid, error),
             }
         }
+        let doubts =
+            second_look::of_repositories(&run.mirror, session, workspace, &of_groups, &of_users).await;
+        failed.extend(doubts);
         for (uuid, error) in &failed {
-            if error.wait_until().is_some() || matches!(error, Error::Gone { .. }) {
+            if passes_by_itself(error) || matches!(error, Error::Gone { .. }) {
                 // Its turn has not come.
                 reached.remove(uuid);
                 read.ended.get_or_insert(LaneEnd::Failed(error.clone()));

@@ -40,6 +40,7 @@ mod members;
 mod message;
 mod queue;
 mod run;
+mod second_look;
 mod structure;
 mod undo;
 

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use rollcall_bitbucket::{AccountStatus, Error, MembersListing, Session};
-use rollcall_domain::bitbucket::AccountUuid;
-use rollcall_domain::mirror::{MembersSnapshot, Mirror, SeenPerson};
+use rollcall_domain::bitbucket::{AccountUuid, GroupSlug};
+use rollcall_domain::mirror::{MembersSnapshot, Mirror, Read, SeenGroup, SeenPerson};
 use rollcall_domain::plan::guard::Held;
-use rollcall_domain::plan::{self, Lane, Plan};
+use rollcall_domain::plan::{self, Change, Kept, Lane, Plan};
 use rollcall_store::StoreError;
 use serde_json::json;
 
 use crate::carry_out::{Carried, Witness};
-use crate::run::{LaneEnd, Run};
+use crate::run::{LaneEnd, Run, passes_by_itself};
 
 /// Accounts that were not in use when last heard of, asked for by name in a run.
 const MOST_ASKED: usize = 20;
@@ -25,9 +25,9 @@ pub(crate) async fn lane(run: &mut Run<'_>, session: &Session) -> Result<LaneEnd
             return Ok(LaneEnd::Failed(error));
         }
     };
-    // A removed endpoint stops everything, whatever else could be read.
+    // A removed endpoint stops everything, whatever else could be read; and where the calls are used up, it is all read again.
     for error in [listing.owners.as_ref().err(), listing.groups.as_ref().err()].into_iter().flatten() {
-        if matches!(error, Error::Gone { .. }) {
+        if matches!(error, Error::Gone { .. }) || passes_by_itself(error) {
             let error = error.clone();
             end_invites(run).await?;
             return Ok(LaneEnd::Failed(error));
@@ -44,14 +44,31 @@ pub(crate) async fn lane(run: &mut Run<'_>, session: &Session) -> Result<LaneEnd
     let workspace = listing.workspace.clone();
     let witness = known_member(&run.mirror, listing.members.seen().entries());
     let asked = ask_unused(run, session, &listing).await;
-    let snapshot = MembersSnapshot {
+    let mut snapshot = MembersSnapshot {
         people: listing.members.into_read(),
         owners: listing.owners.ok().map(|owners| owners.entries().iter().map(|owner| owner.uuid).collect()),
         groups: listing.groups.ok().map(rollcall_bitbucket::Listed::into_read),
         asked,
     };
     let settings = &run.connection().settings;
-    let plan = plan::members::plan(run.connection().workspace, &run.mirror, &snapshot, settings, run.now);
+    let plan_of = |snapshot: &MembersSnapshot| {
+        plan::members::plan(run.connection().workspace, &run.mirror, snapshot, settings, run.now)
+    };
+    let mut plan = plan_of(&snapshot);
+    // The groups come in one piece, without anything that would tell whether it is all of them: before anything is removed on the
+    // strength of it, it is read again, and has to be the same.
+    if plan.changes.iter().any(is_removed_from_teams) {
+        let again = session.groups(&workspace).await.map(rollcall_bitbucket::Listed::into_read);
+        let is_same = |again: &Read<SeenGroup>| {
+            snapshot.groups.as_ref().is_some_and(|first| in_order(first) == in_order(again))
+        };
+        if !again.as_ref().is_ok_and(is_same) {
+            snapshot.groups = None;
+            plan = plan_of(&snapshot);
+            let why = "read twice, they were not the same; they are looked at again at the next tick";
+            plan.kept.push(Kept::new("groups", why));
+        }
+    }
     if run.waits_for_first_approval() && run.approved() == Some(&plan.hash()) {
         run.state.started = true;
         run.state.frozen.remove(&Lane::Members);
@@ -66,6 +83,14 @@ pub(crate) async fn lane(run: &mut Run<'_>, session: &Session) -> Result<LaneEnd
         return Ok(LaneEnd::Later("the time of this run was used up".to_owned()));
     }
     Ok(LaneEnd::Done(trouble))
+}
+
+fn is_removed_from_teams(change: &Change) -> bool {
+    matches!(change, Change::RemoveTeam { .. } | Change::RemoveTeamMember { .. })
+}
+
+fn in_order(groups: &Read<SeenGroup>) -> BTreeMap<&GroupSlug, &SeenGroup> {
+    groups.seen.entries().iter().map(|group| (&group.slug, group)).collect()
 }
 
 /// Shows the plan. The first plan of a connection that asks for it waits for approval as a whole.

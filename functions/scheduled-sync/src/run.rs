@@ -1,6 +1,6 @@
 //! One run: its lanes one after another, its record, and what it leaves for the next one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rollcall_bitbucket::{BitbucketWorkspace, Credential, Error, Session};
 use rollcall_domain::Timestamp;
@@ -134,6 +134,7 @@ impl<'e> Run<'e> {
 
     /// Does everything, and writes the record.
     pub(crate) async fn perform(mut self, lanes: &[Lane]) -> Result<RunRecord, StoreError> {
+        self.take_up_begun().await?;
         match self.record.mode.clone() {
             Mode::Undo { run } => undo::undo(&mut self, run).await?,
             Mode::Approve { hash } if lanes.is_empty() => {
@@ -163,14 +164,20 @@ impl<'e> Run<'e> {
 
     async fn go_through(&mut self, lanes: &[Lane], credential: &Credential) -> Result<(), StoreError> {
         let session = self.engine.session(credential);
-        for lane in lanes {
+        let mut lanes: VecDeque<Lane> = lanes.iter().copied().collect();
+        while let Some(lane) = lanes.pop_front() {
             if self.is_out_of_time() {
                 self.later.push("the time of this run was used up".to_owned());
                 break;
             }
-            let ended = self.lane(*lane, &session).await?;
-            if self.concluded(*lane, ended) {
+            let ended = self.lane(lane, &session).await?;
+            if self.concluded(lane, ended) {
                 break;
+            }
+            // Once the repositories are known for the first time, their grants are due.
+            let is_due = || self.engine.due(&self.state).contains(&Lane::Grants);
+            if lanes.is_empty() && lane == Lane::Structure && self.approved().is_none() && is_due() {
+                lanes.push_back(Lane::Grants);
             }
         }
         self.record.calls = session.budget().spent();
@@ -230,8 +237,8 @@ impl<'e> Run<'e> {
 
     /// Notes that a lane could not be read. Whether the others cannot be read either.
     fn fail(&mut self, lane: Lane, error: &Error) -> bool {
-        if let Some(until) = error.wait_until() {
-            tracing::info!(%error, until = until.as_millis(), "a lane goes on later");
+        if passes_by_itself(error) {
+            tracing::info!(%error, "a lane goes on later");
             self.later.push(error.to_string());
             return true;
         }
@@ -304,4 +311,9 @@ impl<'e> Run<'e> {
         plan.changes.iter().for_each(|change| change.apply(&mut self.mirror));
         Ok(())
     }
+}
+
+/// Whether an error only means to go on later: the calls are used up, or Bitbucket asked for a pause.
+pub(crate) const fn passes_by_itself(error: &Error) -> bool {
+    matches!(error, Error::BudgetExhausted { .. } | Error::Paused { .. } | Error::RateLimited { .. })
 }

@@ -12,7 +12,8 @@ use rollcall_store::StoreError;
 use serde_json::json;
 
 use crate::carry_out::{Carried, Witness};
-use crate::run::{LaneEnd, Run};
+use crate::run::{LaneEnd, Run, passes_by_itself};
+use crate::second_look;
 
 /// Projects whose grants are read at once, so that the deadline and the budget are looked at in between. Two calls each.
 const AT_ONCE: usize = 20;
@@ -136,16 +137,23 @@ async fn read_grants(
         }
         let names: BTreeMap<ProjectUuid, String> =
             chunk.iter().map(|project| (project.uuid, project.key.to_string())).collect();
+        let (mut granted, mut failed) = (BTreeMap::new(), BTreeMap::new());
         for (uuid, answer) in session.grants_of_projects(workspace, chunk.iter().cloned()).await {
             match answer {
-                Ok(grants) => {
-                    read.grants.insert(uuid, grants);
-                }
-                Err(error) if error.wait_until().is_some() || matches!(error, Error::Gone { .. }) => {
+                Ok(grants) => _ = granted.insert(uuid, grants),
+                Err(error) => _ = failed.insert(uuid, error),
+            }
+        }
+        failed.extend(second_look::of_projects(&run.mirror, session, workspace, chunk, &granted).await);
+        granted.retain(|uuid, _| !failed.contains_key(uuid));
+        read.grants.extend(granted);
+        for (uuid, error) in failed {
+            match error {
+                error if passes_by_itself(&error) || matches!(error, Error::Gone { .. }) => {
                     read.left.push(uuid);
                     read.ended.get_or_insert(LaneEnd::Failed(error));
                 }
-                Err(error) => {
+                error => {
                     let project = names.get(&uuid).map_or("", String::as_str);
                     let why = format!(
                         "its grants could not be read and stay as they are: {error}. {}",

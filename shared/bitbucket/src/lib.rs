@@ -41,5 +41,5 @@ pub use person::{Email, OwnPermission, OwnRepositories, OwnRepository, Standing,
 pub use probe::{Need, Outcome, ProbeLine, ProbeReport};
 pub use row::{Listed, Malformed};
 pub use session::{Bitbucket, Clock, Limits, Session};
-pub use structure::{Repository, Which};
+pub use structure::{Grantee, Repository, Which};
 pub use workspace::{AccountStatus, BitbucketWorkspace, Owner, Presence, WorkspaceRef};

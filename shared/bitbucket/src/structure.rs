@@ -24,6 +24,14 @@ const PROJECT_GROUPS: &str = "/2.0/workspaces/{workspace}/projects/{project_key}
 const PROJECT_USERS: &str = "/2.0/workspaces/{workspace}/projects/{project_key}/permissions-config/users";
 const REPOSITORY_GROUPS: &str = "/2.0/repositories/{workspace}/{repo_slug}/permissions-config/groups";
 const REPOSITORY_USERS: &str = "/2.0/repositories/{workspace}/{repo_slug}/permissions-config/users";
+const PROJECT_GROUP: &str =
+    "/2.0/workspaces/{workspace}/projects/{project_key}/permissions-config/groups/{group_slug}";
+const PROJECT_USER: &str =
+    "/2.0/workspaces/{workspace}/projects/{project_key}/permissions-config/users/{selected_user_id}";
+const REPOSITORY_GROUP: &str =
+    "/2.0/repositories/{workspace}/{repo_slug}/permissions-config/groups/{group_slug}";
+const REPOSITORY_USER: &str =
+    "/2.0/repositories/{workspace}/{repo_slug}/permissions-config/users/{selected_user_id}";
 
 const REPOSITORY_FIELDS: &str = "next,page,pagelen,size,values.uuid,values.slug,values.name,values.full_name,\
                                  values.is_private,values.project.key,values.project.uuid,values.updated_on";
@@ -36,6 +44,15 @@ pub enum Which {
     All,
     /// Those that count for "all repositories".
     Private,
+}
+
+/// To whom something is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grantee {
+    /// To a group.
+    Group(GroupSlug),
+    /// To a single account.
+    Account(AccountUuid),
 }
 
 /// A repository as it is listed.
@@ -282,6 +299,60 @@ impl Session {
         }
         let granted = grants.into_entries().into_iter();
         Ok(granted.filter_map(|grant| Some((grant.to, grant.level?))).collect())
+    }
+
+    /// Asks by name whether a project grants nothing to a group or account by itself; a grant that is there is an error. One call;
+    /// needs `project:admin` and a project admin.
+    ///
+    /// A listing of grants is small, and nothing tells an empty one from a wrong one: one that lacks a grant is believed only
+    /// after this.
+    pub async fn prove_no_project_grant(
+        &self,
+        workspace: &BitbucketWorkspace,
+        project: &SeenProject,
+        grantee: &Grantee,
+    ) -> Result<(), Error> {
+        let target = match grantee {
+            Grantee::Group(slug) => Target::new(PROJECT_GROUP, &[&workspace.slug, &project.key, slug]),
+            Grantee::Account(uuid) => Target::new(PROJECT_USER, &[&workspace.slug, &project.key, uuid]),
+        };
+        self.prove_no_grant(target, "project.uuid", &project.uuid.to_string()).await
+    }
+
+    /// The same for a repository. One call; needs `repository:admin` and a repository admin.
+    pub async fn prove_no_repository_grant(
+        &self,
+        workspace: &BitbucketWorkspace,
+        repository: &SeenRepository,
+        grantee: &Grantee,
+    ) -> Result<(), Error> {
+        let target = match grantee {
+            Grantee::Group(slug) => Target::new(REPOSITORY_GROUP, &[&workspace.slug, &repository.slug, slug]),
+            Grantee::Account(uuid) => {
+                Target::new(REPOSITORY_USER, &[&workspace.slug, &repository.slug, uuid])
+            }
+        };
+        self.prove_no_grant(target, "repository.uuid", &repository.uuid.to_string()).await
+    }
+
+    async fn prove_no_grant(&self, target: Target, of_field: &str, of: &str) -> Result<(), Error> {
+        let target = target.query("fields", &format!("permission,{of_field}"));
+        let call = target.call();
+        let body = match self.ask(&target).await {
+            Ok(body) => body,
+            // No such group or account, or nothing granted to it.
+            Err(Error::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let row: GrantWire = body.json(call)?;
+        let unexpected = |why: &str| Error::Unexpected { call, why: why.to_owned() };
+        if row.of().is_some_and(|found| found != of) {
+            return Err(unexpected("the grant is that of something else of the same name"));
+        }
+        match level(row.permission.as_deref()).map_err(unexpected)? {
+            None => Ok(()),
+            Some(_) => Err(Error::Implausible { call, why: "a grant that a listing lacks is there" }),
+        }
     }
 
     /// What each of these projects grants, as many at once as may be under way.

@@ -8,7 +8,7 @@ mod state;
 pub use background::Background;
 pub use lap::{Lap, StructureLap};
 pub use release::{Frozen, Release, release};
-pub use state::{Halt, LaneState, SyncState, Trouble, Verified};
+pub use state::{Begun, Halt, LaneState, SyncState, Trouble, Verified};
 
 use core::time::Duration;
 

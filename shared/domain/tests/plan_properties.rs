@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rollcall_domain::RunId;
 use rollcall_domain::connection::{OffboardOn, Policy, Settings};
 use rollcall_domain::mirror::{MemberStanding, Mirror, Read};
-use rollcall_domain::plan::confirm::confirm;
+use rollcall_domain::plan::confirm::{Answers, confirm};
 use rollcall_domain::plan::guard::{Limits, Recent, Verdict, judge};
 use rollcall_domain::plan::{self, Caps, Change, Plan, Removal, undo};
 use world::*;
@@ -293,7 +293,7 @@ proptest! {
             prop_assert_eq!(&plain.plan.changes, &plan.changes);
         }
         // Who cannot be asked for by name stays.
-        let unasked = confirm(plan.clone(), &BTreeMap::new());
+        let unasked = confirm(plan.clone(), &Answers::default());
         let gone = |change: &Change| matches!(change.removal(), Some(Removal::Members | Removal::People));
         prop_assert!(!unasked.plan.changes.iter().any(gone));
         prop_assert_eq!(plan.changes.len() - unasked.plan.changes.len(), unasked.plan.kept.len() - plan.kept.len());
@@ -378,7 +378,7 @@ proptest! {
             let people_before = mirror.people.values().filter(|person| !person.left).count();
             apply(&rest, &mut mirror);
             if let Some(plan) = removals {
-                recent.note(&plan, now());
+                recent.note(&plan.changes, now());
                 for change in plan.changes.iter().filter(|change| change.counts()) {
                     if let Some(kind) = change.removal() { *removed.entry(kind).or_default() += 1; }
                 }

@@ -11,7 +11,7 @@ use rollcall_domain::bitbucket::Permission;
 use rollcall_domain::connection::{OffboardOn, Policy, Settings};
 use rollcall_domain::member::Role;
 use rollcall_domain::mirror::{MemberStanding, Mirror};
-use rollcall_domain::plan::confirm::{Answer, confirm};
+use rollcall_domain::plan::confirm::{Answer, Answers, confirm};
 use rollcall_domain::plan::guard::{Held, Limits, Recent, Verdict, WINDOW, judge};
 use rollcall_domain::plan::{self, Caps, Change, Plan, Readable, undo};
 use rollcall_domain::run::{Release, release};
@@ -326,14 +326,14 @@ fn a_leaver_who_is_still_found_by_name_or_cannot_be_asked_for_stays() {
     let plan = members_plan(&world, &mirror, &Settings::default());
     let why = "Bitbucket asks for a pause (429)".to_owned();
     let answers = [(account(2), Answer::Present), (account(3), Answer::Unknown { why })].into();
-    let confirmed = confirm(plan, &answers);
+    let confirmed = confirm(plan, &Answers { people: answers, ..Answers::default() });
     assert!(confirmed.evidence.is_empty());
     let text = text(&confirmed.plan, &mirror);
     assert_eq!(
         text.replace("member member", "member"),
-        "= kept - member 2: left the Bitbucket workspace: asked for by name, they are in the workspace\n\
+        "= kept - member 2: left the Bitbucket workspace: asked for by name, it is still there\n\
          = kept - member 3: left the Bitbucket workspace: Bitbucket asks for a pause (429)\n\
-         = kept - person Ben (account 2): asked for by name, they are in the workspace\n\
+         = kept - person Ben (account 2): asked for by name, it is still there\n\
          = kept - person Cem (account 3): Bitbucket asks for a pause (429)\n"
     );
 }
@@ -446,7 +446,7 @@ fn a_quarter_may_go_in_a_day_however_many_runs_it_takes() {
         let plan = members_plan(&world, &mirror, &Settings::default());
         assert_eq!(judge(&mirror, &plan, &limits(&recent)), Verdict::Free);
         plan.changes.iter().for_each(|change| change.apply(&mut mirror));
-        recent.note(&plan, now());
+        recent.note(&plan.changes, now());
     }
     world.accounts.insert(6, Account::default());
     world.accounts.remove(&5);

@@ -69,7 +69,7 @@ fn a_function_that_is_started_by_hand_says_so_and_does_not_panic() {
 #[ignore = "a child of the tests below"]
 fn child_that_calls_aws() {
     let status = start::run("child", async || {
-        let config = aws::sdk_config().await.map_err(|error| error.to_string())?;
+        let config = aws::sdk_config().map_err(|error| error.to_string())?;
         let id = rollcall_service::config::SecretId::parse("rollcall/deployment").unwrap();
         let secrets = Secrets::new(aws::secrets_manager(&config), id, Arc::new(SystemClock));
         let refused = secrets.current().await.err();

@@ -131,6 +131,8 @@ impl BudgetTable {
                 PutItemError::ConditionalCheckFailedException(overtaken) => {
                     Ok(Written::Overtaken(overtaken.item().map(parse).transpose()?))
                 }
+                // A transaction has the item in hand at this moment.
+                PutItemError::TransactionConflictException(_) => Ok(Written::Overtaken(None)),
                 other => Err(failed("write", other)),
             },
             Err(error) => Err(failed("write", &error)),

@@ -25,29 +25,43 @@ pub(crate) struct TokenRow {
     pub(crate) invite: InviteId,
 }
 
+/// A new invite, and whose place it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInvite {
+    /// The invite.
+    pub invite: Invite,
+    /// The pending invite to the same address, as it is to be: revoked.
+    pub replaces: Option<Invite>,
+    /// The invite that the address was last invited by, whatever became of it. If it is another one by now, nothing is written: of
+    /// several who invite the same person at the same time, one does.
+    pub last: Option<InviteId>,
+}
+
+impl NewInvite {
+    /// The first invite to its address.
+    pub const fn first(invite: Invite) -> Self {
+        Self { invite, replaces: None, last: None }
+    }
+}
+
 /// Rows that one new invite takes: itself, its token, its address, the former token of the same address.
 const ROWS: usize = 4;
 
 impl Store {
-    /// Issues invites, each for itself: all that fit into one transaction together. `replacing` is the pending invite to the same
-    /// address, which is revoked by it.
-    pub async fn issue_invites(
-        &self,
-        invites: &[(Invite, Option<Invite>)],
-        record: Record,
-    ) -> Result<(), StoreError> {
+    /// Issues invites, each for itself: all that fit into one transaction together.
+    pub async fn issue_invites(&self, invites: &[NewInvite], record: Record) -> Result<(), StoreError> {
         let mut record = Some(record);
         let extra = record.as_ref().map_or(0, |record| record.audit.len() + record.events.len() + 1);
         let room = MOST_ITEMS.saturating_sub(extra).max(ROWS) / ROWS;
         for chunk in invites.chunks(room.max(1)) {
             let mut transaction = self.transaction();
-            for (invite, replacing) in chunk {
-                if let Some(former) = replacing {
+            for NewInvite { invite, replaces, last } in chunk {
+                if let Some(former) = replaces {
                     put(&mut transaction, former)?;
                     transaction.delete("former link", &keys::invite_token(former.token), When::Always)?;
                 }
                 put(&mut transaction, invite)?;
-                put_token(&mut transaction, invite)?;
+                put_token(&mut transaction, invite, *last)?;
             }
             transaction.record(record.take().unwrap_or_default())?;
             transaction.commit().await?;
@@ -68,7 +82,7 @@ impl Store {
             transaction.delete("former link", &keys::invite_token(before.token), When::Always)?;
         }
         if invite.token != before.token && invite.state == InviteState::Pending {
-            put_token(&mut transaction, invite)?;
+            put_token(&mut transaction, invite, Some(invite.id))?;
         }
         transaction.record(record)?;
         transaction.commit().await
@@ -129,9 +143,15 @@ pub(crate) fn barriers(invite: &Invite) -> Vec<String> {
     who
 }
 
-/// Consumes an invite within the transaction that lets its person in: on condition that it is pending and was not replaced.
+/// Consumes an invite within the transaction that lets its person in: on condition that it is pending, was not replaced, and was not
+/// voided with everything that was issued to or by somebody, a moment ago.
 pub(crate) fn consume(transaction: &mut Transaction<'_>, accepted: &Invite) -> Result<(), StoreError> {
     put(transaction, accepted)?;
+    let issued = AttributeValue::N(accepted.issued_at.to_string());
+    for who in barriers(accepted) {
+        let key = keys::barrier(accepted.workspace, &who);
+        transaction.check("invite", &key, When::NewOrLess("at", issued.clone()))?;
+    }
     let mine = AttributeValue::S(accepted.id.to_string());
     transaction.delete("invite's link", &keys::invite_token(accepted.token), When::Is("invite", mine))
 }
@@ -148,9 +168,15 @@ fn put(transaction: &mut Transaction<'_>, invite: &Invite) -> Result<(), StoreEr
     )
 }
 
-fn put_token(transaction: &mut Transaction<'_>, invite: &Invite) -> Result<(), StoreError> {
+/// Writes the link, and makes the invite the one that its address was last invited by, on condition that `last` was it until now.
+fn put_token(
+    transaction: &mut Transaction<'_>,
+    invite: &Invite,
+    last: Option<InviteId>,
+) -> Result<(), StoreError> {
     let row = TokenRow { workspace: invite.workspace, invite: invite.id };
     transaction.put("link", &keys::invite_token(invite.token), &row, Some(invite.expires_at), When::New)?;
     let address = keys::pending_invite(invite.workspace, &invite.email);
-    transaction.put("invitee", &address, &row, Some(invite.expires_at), When::Always)
+    let when = last.map_or(When::New, |last| When::NewOrIs("invite", AttributeValue::S(last.to_string())));
+    transaction.put("invitee", &address, &row, Some(invite.expires_at), when)
 }

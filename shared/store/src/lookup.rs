@@ -51,7 +51,7 @@ impl Store {
         self.get_many(&wanted).await
     }
 
-    /// The pending invites to some addresses, expired ones included.
+    /// The invites that some addresses were last invited by, whatever became of them.
     pub async fn invites_to(
         &self,
         workspace: WorkspaceId,
@@ -64,11 +64,7 @@ impl Store {
         wanted.sort_unstable();
         wanted.dedup();
         let found: Vec<Invite> = self.get_many(&wanted).await?;
-        Ok(found
-            .into_iter()
-            .filter(|invite| invite.state == InviteState::Pending)
-            .map(|invite| (invite.email.clone(), invite))
-            .collect())
+        Ok(found.into_iter().map(|invite| (invite.email.clone(), invite)).collect())
     }
 
     /// Which of these invites were voided with everything that was issued to or by the same person before.

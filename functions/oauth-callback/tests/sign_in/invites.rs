@@ -38,7 +38,10 @@ async fn issue(rig: &Rig, change: impl FnOnce(&mut Invite)) -> Invite {
         version: 0,
     };
     change(&mut invite);
-    rig.store.issue_invites(&[(invite.clone(), None)], Record::default()).await.unwrap();
+    rig.store
+        .issue_invites(&[rollcall_store::NewInvite::first(invite.clone())], Record::default())
+        .await
+        .unwrap();
     invite
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_bitbucket::{Limits, Which, WorkspaceRef};
+use rollcall_bitbucket::{Grantee, Limits, Which, WorkspaceRef};
 use rollcall_domain::bitbucket::AccountUuid;
 use standin_bitbucket::Request;
 use standin_bitbucket::contract::{Asking, Breach, Contract};
@@ -51,6 +51,11 @@ async fn every_request(rig: &Rig) -> Vec<Sent> {
     sync.project_grants(workspace, &rig.project).await.unwrap();
     sync.repository_group_grants(workspace, &rig.repository).await.unwrap();
     sync.repository_user_grants(workspace, &rig.repository).await.unwrap();
+    for grantee in [Grantee::Group("nobodies".parse().unwrap()), Grantee::Account(somebody)] {
+        // What comes of it depends on the world; how it is asked does not.
+        _ = sync.prove_no_project_grant(workspace, &rig.project, &grantee).await;
+        _ = sync.prove_no_repository_grant(workspace, &rig.repository, &grantee).await;
+    }
     sync.read_members_lane(workspace.uuid).await.unwrap();
     sync.read_structure_lane(workspace.uuid, |_| true).await.unwrap();
     let report = sync.probe(&WorkspaceRef::Slug(workspace.slug.clone())).await;
@@ -85,7 +90,7 @@ async fn every_request_agrees_with_the_official_description() {
     }
     // One for each call that the client has.
     let asked: BTreeSet<&str> = sent.iter().map(|sent| sent.request.template.as_str()).collect();
-    assert_eq!(asked.len(), 16, "{asked:#?}");
+    assert_eq!(asked.len(), 20, "{asked:#?}");
 }
 
 #[tokio::test]

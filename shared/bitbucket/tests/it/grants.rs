@@ -1,10 +1,11 @@
 //! What the client makes of answers about groups and grants.
 
+use rollcall_bitbucket::Grantee;
 use rollcall_domain::bitbucket::GroupSlug;
 use rollcall_domain::mirror::{SeenProject, SeenRepository};
 use serde_json::{Value, json};
 
-use crate::support::{ACME, Reply, Server, WORKSPACE, list, once, refusal, uuid, workspace};
+use crate::support::{ACME, Reply, Server, WORKSPACE, list, not_found, once, refusal, uuid, workspace};
 
 fn project() -> SeenProject {
     SeenProject { uuid: uuid(3, 1).parse().unwrap(), key: "MOB".parse().unwrap(), name: "Mobile".to_owned() }
@@ -156,4 +157,38 @@ async fn privileges_are_those_of_this_workspace_or_none() {
     assert_eq!(read("evil/app", "write").await, Err("wrong_workspace"));
     assert_eq!(read("acme/app", "push").await, Err("malformed"));
     assert_eq!(read("app", "write").await, Err("malformed"));
+}
+
+#[tokio::test]
+async fn a_grant_that_a_listing_lacks_is_gone_only_if_asking_for_it_by_name_finds_none() {
+    let ask = async |permission: Option<&'static str>, n: u64| {
+        let server = Server::start(move |request| {
+            let of = if request.path.contains("/projects/") {
+                ("project", uuid(3, n))
+            } else {
+                ("repository", uuid(2, n))
+            };
+            match permission {
+                None => not_found(),
+                Some(level) => Reply::ok(json!({"permission": level, of.0: {"uuid": of.1}})),
+            }
+        })
+        .await;
+        let group = Grantee::Group("g".parse().unwrap());
+        let account = Grantee::Account(uuid(1, 1).parse().unwrap());
+        let session = server.session(once());
+        let (workspace, project, repository) = (workspace(), project(), repository());
+        let answers = [
+            session.prove_no_project_grant(&workspace, &project, &group).await,
+            session.prove_no_project_grant(&workspace, &project, &account).await,
+            session.prove_no_repository_grant(&workspace, &repository, &group).await,
+            session.prove_no_repository_grant(&workspace, &repository, &account).await,
+        ];
+        answers.map(|answer| answer.map_err(|error| error.code()))
+    };
+    assert_eq!(ask(None, 1).await, [Ok(()); 4]);
+    assert_eq!(ask(Some("none"), 1).await, [Ok(()); 4]);
+    assert_eq!(ask(Some("read"), 1).await, [Err("implausible"); 4]);
+    assert_eq!(ask(Some("maintain"), 1).await, [Err("unexpected"); 4]);
+    assert_eq!(ask(Some("none"), 2).await, [Err("unexpected"); 4], "of a successor of the same name");
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Kept, Plan};
 use crate::MemberId;
-use crate::bitbucket::AccountUuid;
+use crate::bitbucket::{AccountUuid, RepositorySlug, RepositoryUuid};
 use crate::member::SuspensionReason;
 
 /// What has to be asked before a plan may be applied.
@@ -19,6 +19,8 @@ pub struct Questions {
     pub presence: Vec<AccountUuid>,
     /// Whether each of these accounts is in use.
     pub in_use: Vec<AccountUuid>,
+    /// Whether each of these repositories is still there.
+    pub repositories: Vec<RepositoryUuid>,
 }
 
 impl Questions {
@@ -41,17 +43,43 @@ impl Questions {
             Change::SuspendMember { account, reason: SuspensionReason::Inactive, .. } => *account,
             _ => None,
         }));
+        let replaced = taken_slugs(plan);
+        questions.repositories.extend(plan.changes.iter().filter_map(|change| match change {
+            Change::RemoveRepository { repository } if !replaced.contains(&repository.slug) => {
+                Some(repository.uuid)
+            }
+            _ => None,
+        }));
         questions
     }
 }
 
-/// What Bitbucket said of somebody who was asked for by name.
+/// The slugs that the plan gives to repositories. Whatever had one of them before cannot be asked for by it, and cannot be there.
+fn taken_slugs(plan: &Plan) -> BTreeSet<RepositorySlug> {
+    let taken = plan.changes.iter().filter_map(|change| match change {
+        Change::AddRepository { repository } => Some(repository.slug.clone()),
+        Change::UpdateRepository { before, after } if before.slug != after.slug => Some(after.slug.clone()),
+        _ => None,
+    });
+    taken.collect()
+}
+
+/// What Bitbucket said of those and that which was asked for by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answers {
+    /// Of accounts.
+    pub people: BTreeMap<AccountUuid, Answer>,
+    /// Of repositories.
+    pub repositories: BTreeMap<RepositoryUuid, Answer>,
+}
+
+/// What Bitbucket said of somebody, or of a repository, that was asked for by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    /// No such member, while the same credential still finds another one.
+    /// No such member, while the same credential still finds another one; no such repository.
     Gone,
-    /// A member.
+    /// A member; a repository that is there.
     Present,
     /// The account is not in use.
     Inactive,
@@ -84,10 +112,10 @@ pub struct Confirmed {
     pub evidence: Vec<Evidence>,
 }
 
-/// Keeps back every removal of somebody whose absence or inactivity was not confirmed.
-pub fn confirm(mut plan: Plan, answers: &BTreeMap<AccountUuid, Answer>) -> Confirmed {
+/// Keeps back every removal of somebody whose absence or inactivity was not confirmed, and of every repository that may be there.
+pub fn confirm(mut plan: Plan, answers: &Answers) -> Confirmed {
     let mut evidence = Vec::new();
-    let mut kept = Vec::new();
+    let mut kept = keep_repositories(&mut plan, answers);
     plan.changes.retain(|change| {
         let (member, account, needed) = match change {
             Change::SuspendMember { member, account, reason } => match reason {
@@ -99,22 +127,43 @@ pub fn confirm(mut plan: Plan, answers: &BTreeMap<AccountUuid, Answer>) -> Confi
             _ => return true,
         };
         let Some(account) = account else { return false };
-        let answer = answers.get(&account).cloned();
-        let why = match &answer {
-            Some(answer) if *answer == needed => {
-                evidence.push(Evidence { member, account, answer: needed });
-                return true;
-            }
-            Some(Answer::Present) => "asked for by name, they are in the workspace".to_owned(),
-            Some(Answer::InUse) => "asked for by name, the account is in use".to_owned(),
-            Some(Answer::Unknown { why }) => why.clone(),
-            Some(Answer::Gone | Answer::Inactive) | None => {
-                "they could not be asked for by name in this run".to_owned()
-            }
-        };
-        kept.push(Kept::new(change.to_string(), why));
+        let answer = answers.people.get(&account);
+        if answer == Some(&needed) {
+            evidence.push(Evidence { member, account, answer: needed });
+            return true;
+        }
+        kept.push(Kept::new(change.to_string(), why_kept(answer)));
         false
     });
     plan.kept.extend(kept);
     Confirmed { plan, evidence }
+}
+
+fn why_kept(answer: Option<&Answer>) -> String {
+    match answer {
+        Some(Answer::Present) => "asked for by name, it is still there".to_owned(),
+        Some(Answer::InUse) => "asked for by name, the account is in use".to_owned(),
+        Some(Answer::Unknown { why }) => why.clone(),
+        Some(Answer::Gone | Answer::Inactive) | None => {
+            "it could not be asked for by name in this run".to_owned()
+        }
+    }
+}
+
+/// Keeps repositories that may be there, with what teams are responsible for in them.
+fn keep_repositories(plan: &mut Plan, answers: &Answers) -> Vec<Kept> {
+    let asked: BTreeSet<RepositoryUuid> = Questions::of(plan).repositories.into_iter().collect();
+    let is_kept =
+        |uuid: &RepositoryUuid| asked.contains(uuid) && answers.repositories.get(uuid) != Some(&Answer::Gone);
+    let mut kept = Vec::new();
+    plan.changes.retain(|change| match change {
+        Change::RemoveRepository { repository } if is_kept(&repository.uuid) => {
+            let answer = answers.repositories.get(&repository.uuid);
+            kept.push(Kept::new(change.to_string(), why_kept(answer)));
+            false
+        }
+        Change::SetResponsibility { repository, after: None, follows: true, .. } => !is_kept(repository),
+        _ => true,
+    });
+    kept
 }

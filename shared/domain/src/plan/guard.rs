@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, Plan, Removal};
 use crate::member::{Role, SuspensionReason};
 use crate::mirror::{Mirror, MirroredMember};
-use crate::{MemberId, Timestamp};
+use crate::{MemberId, RunId, Timestamp};
 
 /// For how long removals count towards the caps. Runs follow one another within minutes, so that a cap for each run alone would
 /// let a quarter go again and again.
@@ -44,9 +44,9 @@ pub struct Recent(Vec<(Timestamp, Removal, usize)>);
 
 impl Recent {
     /// Notes what a run removed by itself, and forgets what is too long ago.
-    pub fn note(&mut self, plan: &Plan, now: Timestamp) {
+    pub fn note<'c>(&mut self, done: impl IntoIterator<Item = &'c Change>, now: Timestamp) {
         self.0.retain(|(at, ..)| now.since(*at) < WINDOW);
-        self.0.extend(counted(plan).into_iter().filter(|(_, n)| *n > 0).map(|(kind, n)| (now, kind, n)));
+        self.0.extend(counted(done).into_iter().filter(|(_, n)| *n > 0).map(|(kind, n)| (now, kind, n)));
     }
 
     fn of(&self, kind: Removal, now: Timestamp) -> usize {
@@ -143,7 +143,7 @@ pub struct Limits<'a> {
 
 /// Judges a plan's removals against what the mirror has.
 pub fn judge(mirror: &Mirror, plan: &Plan, limits: &Limits<'_>) -> Verdict {
-    let counted = counted(plan);
+    let counted = counted(&plan.changes);
     if counted.is_empty() {
         return Verdict::Free;
     }
@@ -202,10 +202,34 @@ fn is_invited(member: &MirroredMember, now: Timestamp) -> bool {
     member.standing == crate::mirror::MemberStanding::Active && member.has_valid_invite(now)
 }
 
+/// The removals of a plan that the mirror shows to be done: what a run that broke off had come to.
+pub fn done<'p>(mirror: &'p Mirror, run: RunId, plan: &'p Plan) -> impl Iterator<Item = &'p Change> {
+    plan.changes.iter().filter(move |change| match change {
+        Change::SuspendMember { member, .. } => {
+            mirror.members.get(member).is_some_and(|member| member.suspended_by == Some(run))
+        }
+        Change::RemovePerson { person } => mirror.people.get(&person.uuid).is_some_and(|person| person.left),
+        Change::RemoveTeam { team } => mirror.teams.get(&team.id).is_some_and(|team| team.removed),
+        Change::RemoveTeamMember { team, person, .. } => {
+            mirror.people.get(person).is_none_or(|person| !person.teams.contains(team))
+        }
+        Change::SetProject { after, .. } => {
+            after.removed && mirror.projects.get(&after.uuid).is_some_and(|project| project.removed)
+        }
+        Change::RemoveRepository { repository } => {
+            mirror.repositories.get(&repository.uuid).is_some_and(|repository| repository.removed)
+        }
+        Change::SetResponsibility { team, repository, after: None, .. } => {
+            !mirror.responsibilities.contains_key(&(*team, *repository))
+        }
+        _ => false,
+    })
+}
+
 /// The removals of each kind. Kinds of which only such go that follow from other removals have a zero.
-fn counted(plan: &Plan) -> BTreeMap<Removal, usize> {
+fn counted<'c>(changes: impl IntoIterator<Item = &'c Change>) -> BTreeMap<Removal, usize> {
     let mut counted = BTreeMap::new();
-    for change in &plan.changes {
+    for change in changes {
         if let Some(kind) = change.removal() {
             *counted.entry(kind).or_default() += usize::from(change.counts());
         }

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::budget::Allowance;
 
-const HOUR: Duration = Duration::from_hours(1);
+/// For how long a call counts: the hour, and as much longer as the book of the call budget may count it.
+const COUNTS_FOR: Duration = Duration::from_mins(64);
 
-/// The calls that the structure and grants lanes made within the last hour.
+/// The calls that the structure and grants lanes made within the last hour or so.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Background(Vec<(Timestamp, u64)>);
@@ -19,13 +20,14 @@ impl Background {
     /// the sync's at all.
     pub fn left(&self, allowance: Allowance, now: Timestamp) -> u64 {
         let theirs = allowance.limit() - allowance.reserved() - allowance.limit() / 4;
-        let made: u64 = self.0.iter().filter(|(at, _)| now.since(*at) < HOUR).map(|(_, calls)| calls).sum();
+        let made: u64 =
+            self.0.iter().filter(|(at, _)| now.since(*at) < COUNTS_FOR).map(|(_, calls)| calls).sum();
         u64::from(theirs).saturating_sub(made)
     }
 
     /// Notes calls, and forgets those of earlier hours.
     pub fn note(&mut self, calls: u64, now: Timestamp) {
-        self.0.retain(|(at, _)| now.since(*at) < HOUR);
+        self.0.retain(|(at, _)| now.since(*at) < COUNTS_FOR);
         if calls > 0 {
             self.0.push((now, calls));
         }
@@ -45,7 +47,7 @@ mod tests {
         background.note(500, start);
         assert_eq!(background.left(allowance, start), 50);
         background.note(80, start.plus(Duration::from_mins(30)));
-        assert_eq!(background.left(allowance, start.plus(Duration::from_mins(59))), 0);
-        assert_eq!(background.left(allowance, start.plus(HOUR)), 470);
+        assert_eq!(background.left(allowance, start.plus(Duration::from_mins(63))), 0);
+        assert_eq!(background.left(allowance, start.plus(COUNTS_FOR)), 470);
     }
 }

@@ -8,11 +8,11 @@ use sha2::Digest as _;
 use super::background::Background;
 use super::lap::{Lap, StructureLap};
 use super::release::Frozen;
-use crate::Timestamp;
 use crate::connection::Health;
 use crate::mirror::Mirror;
 use crate::plan::Lane;
 use crate::plan::guard::Recent;
+use crate::{RunId, Timestamp};
 
 /// Why a lane could not do its work, for as long as it lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,17 @@ pub struct Halt {
     pub why: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// Removals that a run has begun with: its plan is kept with the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Which run.
+    pub run: RunId,
+    /// In which lane.
+    pub lane: Lane,
+    /// Whether somebody had approved them, so that they do not count towards the caps.
+    pub approved: bool,
 }
 
 /// What the last full lap proved, for sign-ins whose listing would take too many calls.
@@ -106,6 +117,8 @@ pub struct SyncState {
     pub halted: Option<Halt>,
     /// What was removed within the last day without approval.
     pub recent: Recent,
+    /// Removals that a run has begun with. It is still there if that run broke off.
+    pub begun: Option<Begun>,
     /// The lanes of which a run was undone, and nothing has been approved since.
     pub undone: BTreeSet<Lane>,
     /// Calls of the structure and grants lanes within the last hour.
@@ -187,7 +200,6 @@ impl SyncState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RunId;
     use crate::plan::PlanHash;
     use crate::plan::guard::Held;
 

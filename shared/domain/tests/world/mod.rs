@@ -19,7 +19,7 @@ use rollcall_domain::mirror::{
     GrantsSnapshot, MemberStanding, MembersSnapshot, Mirror, MirroredMember, Read, SeenGroup, SeenPerson,
     SeenProject, SeenRepository, StructureSnapshot,
 };
-use rollcall_domain::plan::confirm::{Answer, Questions};
+use rollcall_domain::plan::confirm::{Answer, Answers, Questions};
 use rollcall_domain::plan::{self, Plan, grants::ToRead};
 use rollcall_domain::{MemberId, Timestamp, WorkspaceId};
 use uuid::Uuid;
@@ -201,7 +201,7 @@ impl World {
     }
 
     /// What Bitbucket answers to what has to be asked before a plan is applied.
-    pub(crate) fn answers(&self, plan: &Plan) -> BTreeMap<AccountUuid, Answer> {
+    pub(crate) fn answers(&self, plan: &Plan) -> Answers {
         let questions = Questions::of(plan);
         let find = |uuid: &AccountUuid| self.accounts.keys().find(|n| account(**n) == *uuid).copied();
         let presence = questions
@@ -212,7 +212,7 @@ impl World {
             let in_use = find(uuid).is_none_or(|n| self.is_in_use(n));
             (*uuid, if in_use { Answer::InUse } else { Answer::Inactive })
         });
-        presence.chain(in_use).collect()
+        Answers { people: presence.chain(in_use).collect(), ..Answers::default() }
     }
 
     /// Whether an account can read a repository, asked the long way.

@@ -12,7 +12,7 @@ use rollcall_domain::member::{InviteEntitlement, Role};
 use rollcall_domain::{InviteId, Timestamp};
 use rollcall_store::connections::CLAIM;
 use rollcall_store::members::Entering;
-use rollcall_store::{Record, Store, StoreError, testing};
+use rollcall_store::{NewInvite, Record, Store, StoreError, testing};
 
 use crate::support::{NOW, Session, account, connected, enter, hash, member, record, ten, workspace};
 
@@ -162,7 +162,7 @@ async fn accept(store: &Store, invite: &Invite, n: u8) -> Result<(), StoreError>
 async fn fifty_who_accept_one_invite_at_once_are_one_member_and_forty_nine_who_are_told() {
     let store = testing::store().await;
     let ws = workspace(1);
-    store.issue_invites(&[(invite(ws, "link"), None)], Record::default()).await.unwrap();
+    store.issue_invites(&[NewInvite::first(invite(ws, "link"))], Record::default()).await.unwrap();
     let found = store.invite_by_token(hash("link")).await.unwrap().unwrap();
     let outcomes = join_all((1..=50).map(|n| accept(&store, &found, n))).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -175,10 +175,12 @@ async fn fifty_who_accept_one_invite_at_once_are_one_member_and_forty_nine_who_a
 async fn an_invite_that_was_replaced_or_voided_is_found_by_no_link() {
     let store = testing::store().await;
     let ws = workspace(1);
-    store.issue_invites(&[(invite(ws, "first"), None)], Record::default()).await.unwrap();
+    store.issue_invites(&[NewInvite::first(invite(ws, "first"))], Record::default()).await.unwrap();
     let first = store.invite_to(ws, &"grace@example.com".parse().unwrap()).await.unwrap().unwrap();
+    let last = Some(first.id);
     let revoked = Invite { state: InviteState::Revoked { at: NOW }, ..first };
-    store.issue_invites(&[(invite(ws, "second"), Some(revoked))], Record::default()).await.unwrap();
+    let second = NewInvite { invite: invite(ws, "second"), replaces: Some(revoked), last };
+    store.issue_invites(&[second], Record::default()).await.unwrap();
     assert_eq!(store.invite_by_token(hash("first")).await.unwrap(), None);
     assert!(store.invite_by_token(hash("second")).await.unwrap().is_some());
 
@@ -198,13 +200,10 @@ async fn a_hundred_invites_take_a_handful_of_transactions_and_each_is_found() {
     let ws = workspace(1);
     let many: Vec<_> = (0..100)
         .map(|n| {
-            (
-                Invite {
-                    email: format!("p{n}@example.com").parse().unwrap(),
-                    ..invite(ws, &format!("link {n}"))
-                },
-                None,
-            )
+            NewInvite::first(Invite {
+                email: format!("p{n}@example.com").parse().unwrap(),
+                ..invite(ws, &format!("link {n}"))
+            })
         })
         .collect();
     store.issue_invites(&many, Record::default()).await.unwrap();

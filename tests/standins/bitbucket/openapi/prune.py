@@ -27,10 +27,14 @@ OPERATIONS = [
     "/workspaces/{workspace}/projects/{project_key}",
     "/workspaces/{workspace}/projects/{project_key}/permissions-config/groups",
     "/workspaces/{workspace}/projects/{project_key}/permissions-config/users",
+    "/workspaces/{workspace}/projects/{project_key}/permissions-config/groups/{group_slug}",
+    "/workspaces/{workspace}/projects/{project_key}/permissions-config/users/{selected_user_id}",
     "/repositories/{workspace}",
     "/repositories/{workspace}/{repo_slug}",
     "/repositories/{workspace}/{repo_slug}/permissions-config/groups",
     "/repositories/{workspace}/{repo_slug}/permissions-config/users",
+    "/repositories/{workspace}/{repo_slug}/permissions-config/groups/{group_slug}",
+    "/repositories/{workspace}/{repo_slug}/permissions-config/users/{selected_user_id}",
 ]
 
 # An object's "type" names its schema, also where the description names a more general one.

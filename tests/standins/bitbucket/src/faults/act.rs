@@ -116,15 +116,13 @@ fn rows(value: &mut Value) -> Option<&mut Vec<Value>> {
 fn change(act: &Act, value: &mut Value) {
     match act {
         Act::DuplicateRow => {
-            match rows(value).map(|rows| (rows.len(), rows)) {
-                Some((2.., rows)) => {
-                    let first = rows.first().cloned();
+            if let Some(rows) = rows(value) {
+                let first = rows.first().cloned();
+                // A single row is not replaced by itself: it comes again.
+                if rows.len() > 1 {
                     rows.pop();
-                    rows.extend(first);
                 }
-                // With nothing to replace, it comes again.
-                Some((_, rows)) => rows.extend(rows.first().cloned()),
-                None => {}
+                rows.extend(first);
             }
         }
         Act::RepeatRow => {

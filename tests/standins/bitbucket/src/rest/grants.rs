@@ -31,6 +31,30 @@ pub(super) fn repository_users(call: &Call<'_>) -> Answer {
     users(call, granting, grants)
 }
 
+/// `/2.0/workspaces/{workspace}/projects/{project_key}/permissions-config/groups/{group_slug}`
+pub(super) fn project_group(call: &Call<'_>) -> Answer {
+    let (workspace, granting, grants) = of_project(call)?;
+    group(call, workspace, granting, grants)
+}
+
+/// `/2.0/workspaces/{workspace}/projects/{project_key}/permissions-config/users/{selected_user_id}`
+pub(super) fn project_user(call: &Call<'_>) -> Answer {
+    let (_, granting, grants) = of_project(call)?;
+    user(call, granting, grants)
+}
+
+/// `/2.0/repositories/{workspace}/{repo_slug}/permissions-config/groups/{group_slug}`
+pub(super) fn repository_group(call: &Call<'_>) -> Answer {
+    let (workspace, granting, grants) = of_repository(call)?;
+    group(call, workspace, granting, grants)
+}
+
+/// `/2.0/repositories/{workspace}/{repo_slug}/permissions-config/users/{selected_user_id}`
+pub(super) fn repository_user(call: &Call<'_>) -> Answer {
+    let (_, granting, grants) = of_repository(call)?;
+    user(call, granting, grants)
+}
+
 type Granted<'a> = (&'a Workspace, Granting<'a>, &'a Grants);
 
 /// The project's grants, for its admins.
@@ -59,7 +83,7 @@ fn groups(call: &Call<'_>, workspace: &Workspace, of: Granting<'_>, grants: &Gra
     let rows = rows.filter_map(|(slug, level)| Some(Plain((slug, workspace.groups.get(slug)?, *level))));
     call.list(rows.collect(), USUAL, Takes::Nothing, |Plain((slug, group, level))| {
         let shown = call.shape().group(workspace, slug, group);
-        call.shape().grant(of, ("group", shown), *level, slug)
+        call.shape().grant(of, ("group", shown), Some(*level), slug)
     })
 }
 
@@ -68,6 +92,27 @@ fn users(call: &Call<'_>, of: Granting<'_>, grants: &Grants) -> Answer {
     let rows = rows.filter_map(|(user, level)| Some(Plain((call.world.account(*user)?, *level))));
     call.list(rows.collect(), USUAL, Takes::Nothing, |Plain((account, level))| {
         let name = super::shape::braced(account.uuid);
-        call.shape().grant(of, ("user", call.shape().account(account)), *level, &name)
+        call.shape().grant(of, ("user", call.shape().account(account)), Some(*level), &name)
     })
+}
+
+/// A group to which nothing is granted has the permission `none`; one that does not exist is not found.
+fn group(call: &Call<'_>, workspace: &Workspace, of: Granting<'_>, grants: &Grants) -> Answer {
+    let slug = &call.values[2];
+    let Some((slug, group)) = workspace.groups.get_key_value(slug) else {
+        return Err(Refusal::not_found(&format!("Group {slug} not found")));
+    };
+    let shown = call.shape().group(workspace, slug, group);
+    let level = grants.groups.get(slug).copied();
+    Ok(call.shape().grant(of, ("group", shown), level, slug))
+}
+
+/// The same for accounts.
+fn user(call: &Call<'_>, of: Granting<'_>, grants: &Grants) -> Answer {
+    let id = &call.values[2];
+    let account = call.world.account_by_id(id);
+    let account = account.ok_or_else(|| Refusal::not_found(&format!("User {id} not found")))?;
+    let name = super::shape::braced(account.uuid);
+    let level = grants.users.get(&account.uuid).copied();
+    Ok(call.shape().grant(of, ("user", call.shape().account(account)), level, &name))
 }

@@ -277,7 +277,7 @@ impl Shape<'_> {
         self,
         of: Granting<'_>,
         to: (&'static str, Value),
-        level: Level,
+        level: Option<Level>,
         name: &str,
     ) -> Value {
         let (to_name, to) = to;
@@ -296,7 +296,7 @@ impl Shape<'_> {
         let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
         json!({
             "type": format!("{of_name}_{to_name}_permission"),
-            "permission": level.name(),
+            "permission": level.map_or("none", Level::name),
             to_name: to,
             of_name: shown,
             "links": {"self": self.link(|| format!("{place}/permissions-config/{to_name}s/{name}"))},

@@ -143,3 +143,35 @@ impl Workspace {
         missing.map(|repository| repository.slug.as_str()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{On, To, World};
+
+    #[test]
+    fn asking_for_one_person_and_for_one_repository_gives_the_same() {
+        let world = World::generated(5, 30, 60, 6, 8);
+        let workspace = world.workspace();
+        for (user, _) in workspace.members() {
+            let reach = Reach::of(workspace, user);
+            for repository in workspace.repositories() {
+                let by_repository = workspace.effective(repository).get(&user).copied();
+                assert_eq!(reach.level(repository), by_repository, "{user} on {}", repository.slug);
+            }
+        }
+    }
+
+    #[test]
+    fn to_make_repositories_in_a_project_is_to_write_to_each_of_them() {
+        let world = World::new("acme")
+            .with_members(&["grace"])
+            .with_project("P")
+            .with_private("P", &["r"])
+            .with_grant(On::Project("P"), To::Person("grace"), Level::CreateRepo);
+        let (workspace, grace) = (world.workspace(), world.person("grace").unwrap().uuid);
+        let repository = workspace.repository("r").unwrap();
+        assert_eq!(Reach::of(workspace, grace).level(repository), Some(Level::Write));
+        assert_eq!(workspace.effective(repository).get(&grace), Some(&Level::Write));
+    }
+}

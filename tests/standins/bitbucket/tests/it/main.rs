@@ -10,5 +10,6 @@ mod groups;
 mod limits;
 mod listings;
 mod oauth;
+mod program;
 mod size;
 mod support;
