@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         start::require_lambda()?;
         let config = Config::from_env()?;
         let queue = config.sync_queue_url()?.clone();
-        let sdk = aws::sdk_config()?;
+        let http = http::client()?;
+        let sdk = aws::sdk_config(&http)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let secrets =
             Arc::new(Secrets::new(aws::secrets_manager(&sdk), config.secret_id.clone(), Arc::clone(&clock)));
@@ -32,8 +33,7 @@ fn main() -> ExitCode {
         let endpoints =
             Endpoints::new(config.bitbucket_url.as_url().clone(), config.bitbucket_api_url.as_url().clone())?;
         let telling = Arc::clone(&clock);
-        let bitbucket =
-            Bitbucket::new(http::client()?, endpoints, Arc::new(move || telling.now()), Limits::default());
+        let bitbucket = Bitbucket::new(http, endpoints, Arc::new(move || telling.now()), Limits::default());
         let store = Store::new(aws::dynamodb(&sdk), config.table.as_str());
         let app = App {
             admin: Admin::new(config, store, secrets, Arc::clone(&clock), Arc::new(SystemRandom)),

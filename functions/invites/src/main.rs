@@ -14,7 +14,7 @@ use rollcall_service::random::SystemRandom;
 use rollcall_service::secrets::Secrets;
 use rollcall_service::telemetry::Metrics;
 use rollcall_service::web::{Web, lambda};
-use rollcall_service::{aws, start};
+use rollcall_service::{aws, http, start};
 use rollcall_store::{Store, StoreError};
 
 const NAME: &str = "invites";
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     start::run(NAME, async || {
         start::require_lambda()?;
         let config = Config::from_env()?;
-        let sdk = aws::sdk_config()?;
+        let sdk = aws::sdk_config(&http::client()?)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let secrets =
             Arc::new(Secrets::new(aws::secrets_manager(&sdk), config.secret_id.clone(), Arc::clone(&clock)));

@@ -23,12 +23,12 @@ fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Error> {
     let config = Config::from_env()?;
-    let sdk = aws::sdk_config()?;
+    let http = http::client()?;
+    let sdk = aws::sdk_config(&http)?;
     let clock = Arc::new(SystemClock);
     let secrets = Secrets::new(aws::secrets_manager(&sdk), config.secret_id.clone(), clock.clone());
     // Init runs at full CPU: the first request then finds the secret read.
     let application = secrets.current().await?.application.clone();
-    let http = http::client()?;
     let endpoints =
         Endpoints::new(config.bitbucket_url.as_url().clone(), config.bitbucket_api_url.as_url().clone())?;
     let metrics = Metrics::to_stdout("oauth-callback", clock.clone());

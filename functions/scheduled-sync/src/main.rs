@@ -22,7 +22,8 @@ fn main() -> ExitCode {
         start::require_lambda()?;
         let config = Config::from_env()?;
         let queue = config.sync_queue_url()?.clone();
-        let sdk = aws::sdk_config()?;
+        let http = http::client()?;
+        let sdk = aws::sdk_config(&http)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let secrets =
             Arc::new(Secrets::new(aws::secrets_manager(&sdk), config.secret_id.clone(), Arc::clone(&clock)));
@@ -33,12 +34,7 @@ fn main() -> ExitCode {
         let telling = Arc::clone(&clock);
         let engine = Engine::new(Ports {
             store: Store::new(aws::dynamodb(&sdk), config.table.as_str()),
-            bitbucket: Bitbucket::new(
-                http::client()?,
-                endpoints,
-                Arc::new(move || telling.now()),
-                Limits::default(),
-            ),
+            bitbucket: Bitbucket::new(http, endpoints, Arc::new(move || telling.now()), Limits::default()),
             credentials: Arc::new(SealedCredentials::new(secrets)),
             queue: Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk), queue)),
             metrics: Metrics::to_stdout(NAME, Arc::clone(&clock)),

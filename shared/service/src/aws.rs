@@ -1,5 +1,7 @@
 //! The AWS SDK, set up once: pinned behaviour, deadlines below the function's, retries.
 
+mod connector;
+
 use core::time::Duration;
 use std::env;
 
@@ -9,6 +11,8 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use thiserror::Error;
+
+use self::connector::Connector;
 
 /// How long one attempt of a call may take. `DynamoDB` and Secrets Manager answer in milliseconds; what takes longer is lost.
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(2_500);
@@ -34,10 +38,10 @@ pub enum AwsError {
 
 /// Reads AWS's own variables (region, credentials, `AWS_ENDPOINT_URL`) and sets deadlines and retries.
 ///
-/// Without this the SDK has no deadline for an operation, and would wait until Lambda kills the function. The SDK's own chain of
+/// Its requests go over `http`. Without this the SDK has no deadline for an operation, and would wait until Lambda kills the function. The SDK's own chain of
 /// credential sources is left out: on Lambda the role's credentials are in the environment and nowhere else, and the chain brings
 /// clients of three more services with it, which every cold start would have to load.
-pub fn sdk_config() -> Result<SdkConfig, AwsError> {
+pub fn sdk_config(http: &reqwest::Client) -> Result<SdkConfig, AwsError> {
     let region =
         variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).ok_or(AwsError::NoRegion)?;
     let key = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY"));
@@ -48,6 +52,7 @@ pub fn sdk_config() -> Result<SdkConfig, AwsError> {
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .service_config(Environment)
+        .http_client(Connector(http.clone()))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT_DEADLINE)

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use rollcall_service::clock::SystemClock;
 use rollcall_service::config::{Config, ConfigError};
 use rollcall_service::secrets::{FetchFailed, Secrets, SecretsError};
-use rollcall_service::{aws, start};
+use rollcall_service::{aws, http, start};
 
 fn child(test: &str, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -69,7 +69,7 @@ fn a_function_that_is_started_by_hand_says_so_and_does_not_panic() {
 #[ignore = "a child of the tests below"]
 fn child_that_calls_aws() {
     let status = start::run("child", async || {
-        let config = aws::sdk_config().map_err(|error| error.to_string())?;
+        let config = aws::sdk_config(&http::client().unwrap()).map_err(|error| error.to_string())?;
         let id = rollcall_service::config::SecretId::parse("rollcall/deployment").unwrap();
         let secrets = Secrets::new(aws::secrets_manager(&config), id, Arc::new(SystemClock));
         let refused = secrets.current().await.err();
