@@ -63,6 +63,7 @@ class Browser:
         # Browsers keep secure cookies of this machine over plain HTTP.
         cookies = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "http")))
         self._opener = build_opener(ProxyHandler({}), NotFollowed, HTTPCookieProcessor(cookies))
+        self._opener.addheaders = [("Accept", "text/html,*/*;q=0.8")]
 
     def visit(self, url, stop_at=None):
         """Goes to an address. A redirect to `stop_at` is not followed: the application's callback has nobody behind it."""
