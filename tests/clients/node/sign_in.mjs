@@ -109,11 +109,16 @@ await program('openid-client', async (step) => {
     await refusedWith(app.refresh(tokens), code, 'invalid_grant');
   });
 
-  await step('is refused with the wrong verifier, and without PKCE', async () => {
+  await step('is refused with the wrong verifier, with another application’s code, and without PKCE', async () => {
     const { url, checks } = await app.request();
     const page = await browser.visit(url, { stopAt: app.callback });
     const wrong = { ...checks, pkceCodeVerifier: openid.randomPKCECodeVerifier() };
     await refusedWith(app.redeem(page.url, wrong), code, 'invalid_grant');
+
+    const other = await new Application().start('Another Node application', openid.ClientSecretBasic);
+    const theirs = await app.request();
+    const stolen = await browser.visit(theirs.url, { stopAt: app.callback });
+    await refusedWith(other.redeem(stolen.url, theirs.checks), code, 'invalid_grant');
 
     const bare = await app.request();
     for (const name of ['code_challenge', 'code_challenge_method']) bare.url.searchParams.delete(name);
