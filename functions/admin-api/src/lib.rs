@@ -17,49 +17,41 @@ mod repositories;
 mod sync_runs;
 mod teams;
 mod tokens;
+mod webhook;
 mod workspaces;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use rollcall_admin::gate::gate;
 use rollcall_admin::idempotency::idempotent;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub use app::App;
 pub use description::description;
 
-/// The routes, each with its description.
-fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(workspaces::list, workspaces::create))
-        .routes(routes!(workspaces::read, workspaces::change))
-        .routes(routes!(connection::read, connection::put, connection::delete))
-        .routes(routes!(connection::preview::preview))
-        .routes(routes!(members::list))
-        .routes(routes!(members::read, members::change::change))
-        .routes(routes!(members::explain))
-        .routes(routes!(teams::list))
-        .routes(routes!(teams::read))
-        .routes(routes!(repositories::list))
-        .routes(routes!(sync_runs::list, sync_runs::create))
-        .routes(routes!(sync_runs::read))
-        .routes(routes!(sync_runs::approve))
-        .routes(routes!(sync_runs::undo))
-        .routes(routes!(refused::list))
-        .routes(routes!(audit::of_workspace))
-        .routes(routes!(audit::of_deployment))
-        .routes(routes!(events::list))
-        .routes(routes!(tokens::list, tokens::create))
-        .routes(routes!(tokens::revoke))
-        .routes(routes!(clients::list, clients::create))
-        .routes(routes!(clients::read, clients::delete))
+/// Every handler of this function: the one list that both the router and the description are made of.
+macro_rules! with_handlers {
+    ($($made_by:tt)*) => {
+        $($made_by)*!(
+            workspaces::list, workspaces::create, workspaces::read, workspaces::change,
+            connection::read, connection::put, connection::delete, connection::preview::preview,
+            members::list, members::read, members::change::change, members::explain,
+            teams::list, teams::read,
+            repositories::list,
+            sync_runs::list, sync_runs::create, sync_runs::read, sync_runs::approve, sync_runs::undo,
+            refused::list,
+            audit::of_workspace, audit::of_deployment,
+            events::list,
+            tokens::list, tokens::create, tokens::revoke,
+            clients::list, clients::create, clients::read, clients::delete,
+            webhook::read, webhook::put, webhook::rotate, webhook::delete,
+        )
+    };
 }
+use with_handlers;
 
 /// The routes of this function, bare: without fallbacks, so that they can be merged with those of others.
 pub fn router(app: App) -> Router {
-    let (router, _) = routes().split_for_parts();
-    router
+    with_handlers!(rollcall_admin::router)
         .route_layer(from_fn_with_state(app.admin.clone(), idempotent))
         .route_layer(from_fn_with_state(app.admin.clone(), gate))
         .merge(description::router())

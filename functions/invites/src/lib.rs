@@ -19,8 +19,6 @@ use rollcall_admin::Admin;
 use rollcall_admin::gate::gate;
 use rollcall_admin::idempotency::idempotent;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub use feedback::{Feedback, note_feedback};
 use mailer::Mailer;
@@ -40,17 +38,14 @@ impl FromRef<App> for Admin {
     }
 }
 
-fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(issue::list, issue::create))
-        .routes(routes!(one::read, one::revoke))
-        .routes(routes!(one::resend))
+/// Every handler of this function: the one list that both the router and the description are made of.
+macro_rules! with_handlers {
+    ($($made_by:tt)*) => { $($made_by)*!(issue::list, issue::create, one::read, one::revoke, one::resend) };
 }
 
 /// The routes of this function, bare: without fallbacks, so that they can be merged with those of others.
 pub fn router(app: App) -> Router {
-    let (router, _) = routes().split_for_parts();
-    router
+    with_handlers!(rollcall_admin::router)
         .route_layer(from_fn_with_state(app.admin.clone(), idempotent))
         .route_layer(from_fn_with_state(app.admin.clone(), gate))
         .with_state(app)
@@ -58,5 +53,5 @@ pub fn router(app: App) -> Router {
 
 /// The description of the routes, for the one document that describes them all.
 pub fn description() -> OpenApi {
-    routes().split_for_parts().1
+    with_handlers!(rollcall_admin::described)
 }

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rollcall_bitbucket::{Bitbucket, CallBudget, Credential, OAuthClient, Session};
+use rollcall_delivery::{Caller, issuer};
 use rollcall_domain::budget::{Allowance, Purpose};
 use rollcall_domain::identity::Provider;
 use rollcall_domain::{Secret, Timestamp};
-use rollcall_identity::provider::{SigningKeys, TokenIssuer};
+use rollcall_identity::provider::TokenIssuer;
 use rollcall_identity::relying_party::{DEFAULT_DEADLINE, OpenIdProvider, OpenIdSettings, Tenants};
 use rollcall_identity::session::SessionLimits;
 use rollcall_service::clock::Clock;
@@ -14,9 +15,7 @@ use rollcall_service::config::Config;
 use rollcall_service::random::{self, Random};
 use rollcall_service::rate::RateKeys;
 use rollcall_service::seal::{Purpose as Sealed, Sealer};
-use rollcall_service::secrets::{
-    AllowedTenants, Application, DeploymentSecret, KeyState, ProviderClient, Secrets,
-};
+use rollcall_service::secrets::{AllowedTenants, Application, DeploymentSecret, ProviderClient, Secrets};
 use rollcall_service::telemetry::Metrics;
 use rollcall_store::Store;
 use url::Url;
@@ -51,6 +50,7 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
+    caller: Caller,
     derived: Mutex<Option<Arc<Derived>>>,
 }
 
@@ -71,7 +71,8 @@ pub struct Derived {
 impl App {
     /// Wires the parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, derived: Mutex::new(None) }))
+        let local = (!parts.config.public_url.is_https()).then(|| parts.http.clone());
+        Self(Arc::new(Inner { parts, caller: Caller::new(local), derived: Mutex::new(None) }))
     }
 
     /// The configuration.
@@ -92,6 +93,11 @@ impl App {
     /// The HTTP client.
     pub fn http(&self) -> &reqwest::Client {
         &self.0.parts.http
+    }
+
+    /// Calls the applications' addresses.
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
     }
 
     /// The application that people sign in to.
@@ -229,7 +235,8 @@ impl Derived {
         Ok(Self {
             transactions: Sealer::new(&secret.sealing_keys, Sealed::Transaction),
             rates: RateKeys::new(&secret.sealing_keys),
-            issuer: TokenIssuer::new(app.public_url(), signing_keys(&secret)?),
+            issuer: issuer(app.public_url(), &secret)
+                .map_err(|error| Failure::unavailable("signing key", &error))?,
             secret,
             openid,
             registrations,
@@ -259,18 +266,4 @@ impl Derived {
 
 fn same_registration(a: &ProviderClient, b: &ProviderClient) -> bool {
     a.client_id == b.client_id && a.client_secret.expose() == b.client_secret.expose()
-}
-
-fn signing_keys(secret: &DeploymentSecret) -> Result<SigningKeys, Failure> {
-    use base64::Engine as _;
-    let der = |state: KeyState| {
-        let keys = secret.signing_keys().iter().filter(move |key| key.state() == state);
-        keys.map(|key| Secret::new(base64::engine::general_purpose::STANDARD.encode(key.expose_pkcs8())))
-    };
-    let current = der(KeyState::Current)
-        .next()
-        .ok_or_else(|| Failure::defect("the secret has no current signing key"))?;
-    let previous: Vec<Secret> = der(KeyState::Previous).collect();
-    SigningKeys::load(&current, der(KeyState::Next).next().as_ref(), &previous)
-        .map_err(|error| Failure::unavailable("signing key", &error))
 }

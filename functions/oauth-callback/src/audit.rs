@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use axum::response::Response;
 use rollcall_domain::audit::{Actor, AuditEntry};
 use rollcall_domain::identity::{Provider, Visitor};
 use rollcall_domain::{AuditId, Timestamp, WorkspaceId};
@@ -9,7 +10,7 @@ use rollcall_service::random::new_id;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::failure::Failure;
+use crate::failure::{Failure, Shown};
 use crate::pages::Reason;
 
 /// What the audit trail has to know of a request.
@@ -82,6 +83,17 @@ impl Trail {
         if let Err(error) = app.store().note(&entry).await {
             tracing::error!(%error, "a denied sign-in could not be noted in the audit trail");
         }
+    }
+
+    /// The answer to a request that has been counted against a limit: a denial is noted before. What is merely not there, or over the
+    /// limit, is no denial.
+    pub async fn settle(&self, app: &App, outcome: Result<Response, Failure>) -> Result<Response, Failure> {
+        if let Err(failure) = &outcome
+            && !matches!(failure.shown, Shown::NotFound | Shown::TooMany(_))
+        {
+            self.denied(app, failure).await;
+        }
+        outcome
     }
 
     /// Somebody who was refused by the rule, with the reason: admins see it, and can invite them.

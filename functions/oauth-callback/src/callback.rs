@@ -46,8 +46,12 @@ pub async fn callback(
     let derived = app.derived().await?;
     login::limit(&app, &derived, Attempt::SignIn, address).await?;
 
-    let mut pending = cookies::pending(&app, &derived, &headers)?;
-    let found = Callback::parse(query.as_deref().unwrap_or_default())
+    let query = query.as_deref().unwrap_or_default();
+    let mut pending = match cookies::pending(&app, &derived, &headers) {
+        Ok(pending) => pending,
+        Err(failure) => return trail.settle(&app, Err(failure)).await,
+    };
+    let found = Callback::parse(query)
         .and_then(|callback| pending.take(&callback, provider, app.now()).map(|login| (callback, login)));
     let outcome = match found {
         Ok((callback, login)) => {
@@ -62,7 +66,10 @@ pub async fn callback(
             };
             finish(&back).await
         }
-        Err(refused) => Err(Failure::denied(Some(provider), &refused)),
+        Err(refused) => {
+            pending.spend(query);
+            spend(&app, &derived, &headers, query).await.and(Err(Failure::denied(Some(provider), &refused)))
+        }
     };
     let mut response = match outcome {
         Ok(response) => response,
@@ -91,6 +98,15 @@ async fn finish(back: &Return<'_>) -> Result<Response, Failure> {
         Purpose::AcceptInvite { token } => invite::finish(back, *token).await,
         Purpose::LinkIdentity { session } => link::finish(back, *session).await,
     }
+}
+
+/// Marks every login of this browser that a refused answer speaks of as used: the same answer, mended, is refused as well, even with
+/// the cookie as it was before.
+async fn spend(app: &App, derived: &Derived, headers: &HeaderMap, query: &str) -> Result<(), Failure> {
+    for login in cookies::pending(app, derived, headers)?.spend(query) {
+        app.store().use_login_state(login.marker(), login.expires_at()).await?;
+    }
+    Ok(())
 }
 
 /// Marks the login as used, whatever comes of it: a second use is refused even from the same browser, with the same cookie.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::extract::State;
 use axum::response::Response;
+use futures_util::future::join;
 use http::HeaderMap;
 use rollcall_domain::audit::Actor;
 use rollcall_domain::event::{Event, EventKind};
@@ -15,12 +16,12 @@ use rollcall_identity::relying_party::{AuthorizeHints, LoginStart, Prompt, Purpo
 use rollcall_service::random::new_id;
 use rollcall_service::rate::Attempt;
 use rollcall_service::rfc3339;
-use rollcall_service::web::{ClientAddress, Form, same_site};
+use rollcall_service::web::{ClientAddress, Form, Problem, same_site};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::app::App;
-use crate::audit::What;
+use crate::app::{App, Derived};
+use crate::audit::{Trail, What};
 use crate::callback::Return;
 use crate::failure::Failure;
 use crate::login::{self, RETURN_PATHS};
@@ -45,13 +46,21 @@ pub async fn accept(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
-    Form(form): Form<Accept>,
+    form: Result<Form<Accept>, Problem>,
 ) -> Result<Response, Failure> {
-    same_site(&headers, &app.config().public_url).map_err(|_| Failure::check(None, "invite.cross_site"))?;
     let derived = app.derived().await?;
     login::limit(&app, &derived, Attempt::Invite, address).await?;
+    let outcome = match form {
+        Ok(Form(form)) => open(&app, &derived, &headers, form).await,
+        Err(_) => Err(Failure::check(None, "invite.parameters")),
+    };
+    Trail::new(&app, address).settle(&app, outcome).await
+}
+
+async fn open(app: &App, derived: &Derived, headers: &HeaderMap, form: Accept) -> Result<Response, Failure> {
+    same_site(headers, &app.config().public_url).map_err(|_| Failure::check(None, "invite.cross_site"))?;
     let hash = TokenHash::of(&form.token);
-    let invite = pending(&app, hash).await?;
+    let invite = pending(app, hash).await?;
     let offered: BTreeSet<Provider> =
         derived.offered().filter(|provider| invite.providers.contains(provider)).collect();
     let Some(provider) = form.provider else {
@@ -67,7 +76,7 @@ pub async fn accept(
             providers: offered.into_iter().map(ProviderChoice::from).collect(),
             until: rfc3339::format(invite.expires_at).replace('T', " ").chars().take(16).collect(),
         };
-        return pages::answer(&page, &provider_origins(&app));
+        return pages::answer(&page, &provider_origins(app));
     };
     if !offered.contains(&provider) {
         return Err(Failure::check(Some(provider), "invite.provider"));
@@ -84,7 +93,7 @@ pub async fn accept(
     // A fresh choice: the account that happens to be signed in may not be the invited one.
     let hints =
         AuthorizeHints { prompt: Some(Prompt::SelectAccount), login_hint: Some(invite.email.to_string()) };
-    login::send(&app, &derived, &headers, start, &hints).await
+    login::send(app, derived, headers, start, &hints).await
 }
 
 /// Finishes a login that was started to accept an invite.
@@ -92,7 +101,10 @@ pub async fn finish(back: &Return<'_>, token: TokenHash) -> Result<Response, Fai
     let app = back.app;
     let now = app.now();
     let visitor = redeem::visitor(back).await?;
-    let invite = pending(app, token).await?;
+    let counted = login::limit_account(app, back.derived, &visitor.identity);
+    let (counted, invite) = join(counted, pending(app, token)).await;
+    counted?;
+    let invite = invite?;
     let workspace = app.store().workspace(invite.workspace).await?;
     let workspace = workspace.ok_or(Failure::invalid_invite("invite.workspace"))?;
     if let Err(refusal) = invite.may_accept(&visitor, &workspace.invite_rules, now) {

@@ -3,6 +3,7 @@
 //! | a browser comes to | and is served by |
 //! |---|---|
 //! | `GET /login`, `GET /login/{provider}` | [`login`] |
+//! | `POST /login/unlink` | [`unlink`] |
 //! | `GET /callback/{provider}` | [`callback`], which hands over to [`sign_in`], [`invite`] or [`link`] |
 //! | `GET /invite`, `POST /invite/accept` | [`invite`] |
 //! | everything applications use | `openid` |
@@ -26,6 +27,7 @@ pub mod redeem;
 pub mod session;
 pub mod sign_in;
 mod signed_in;
+pub mod unlink;
 mod workspace_set;
 
 use axum::Router;
@@ -38,6 +40,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/login", get(login::page))
         .route("/login/{provider}", get(login::start))
+        .route("/login/unlink", post(unlink::unlink))
         .route("/callback/{provider}", get(callback::callback))
         .route("/invite", get(invite::page))
         .route("/invite/accept", post(invite::accept))

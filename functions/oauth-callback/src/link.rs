@@ -1,6 +1,7 @@
 //! Linking a second identity: both logins are shown, the session's and the new one, and nothing is merged by e-mail.
 
 use axum::response::Response;
+use futures_util::future::join;
 use rollcall_domain::SessionId;
 use rollcall_domain::audit::Actor;
 use serde_json::json;
@@ -8,7 +9,7 @@ use serde_json::json;
 use crate::audit::What;
 use crate::callback::Return;
 use crate::failure::Failure;
-use crate::{enter, redeem, session};
+use crate::{enter, login, redeem, session};
 
 /// Finishes a login that was started to link an account to the member who is signed in with this session.
 pub async fn finish(back: &Return<'_>, started_with: SessionId) -> Result<Response, Failure> {
@@ -20,7 +21,11 @@ pub async fn finish(back: &Return<'_>, started_with: SessionId) -> Result<Respon
     let visitor = redeem::visitor(back).await?;
     let store = back.app.store();
     let before = current.member;
-    match store.member_by_identity(before.workspace, &visitor.identity).await? {
+    let counted = login::limit_account(back.app, back.derived, &visitor.identity);
+    let (counted, linked) =
+        join(counted, store.member_by_identity(before.workspace, &visitor.identity)).await;
+    counted?;
+    match linked? {
         Some(other) if other.id != before.id => return Err(Failure::check(provider, "link.taken")),
         _ => {}
     }

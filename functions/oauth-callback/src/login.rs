@@ -5,15 +5,16 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use rollcall_bitbucket::OAuthClient;
 use rollcall_domain::WorkspaceId;
-use rollcall_domain::identity::Provider;
+use rollcall_domain::identity::{Identity, Provider};
 use rollcall_identity::relying_party::{
     AuthorizeHints, LoginStart, LoginTransaction, Prompt, Purpose, ReturnTarget, bitbucket_authorize_url,
 };
-use rollcall_service::rate::Attempt;
-use rollcall_service::web::{ClientAddress, Path, Query, see_other};
+use rollcall_service::rate::{Attempt, RateKey, is_allowed};
+use rollcall_service::web::{ClientAddress, Path, Problem, Query, see_other};
 use serde::Deserialize;
 
 use crate::app::{App, Derived};
+use crate::audit::Trail;
 use crate::failure::{Failure, Shown};
 use crate::pages::{self, Choice};
 use crate::session;
@@ -90,13 +91,27 @@ pub async fn start(
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     Path(provider): Path<String>,
-    Query(start): Query<Start>,
+    start: Result<Query<Start>, Problem>,
 ) -> Result<Response, Failure> {
     let provider: Provider = provider.parse().map_err(|_| Failure::not_found())?;
     let derived = app.derived().await?;
     limit(&app, &derived, Attempt::SignIn, address).await?;
+    let outcome = match start {
+        Ok(Query(start)) => begin(&app, &derived, &headers, provider, start).await,
+        Err(_) => Err(Failure::check(Some(provider), "login.parameters")),
+    };
+    Trail::new(&app, address).settle(&app, outcome).await
+}
+
+async fn begin(
+    app: &App,
+    derived: &Derived,
+    headers: &HeaderMap,
+    provider: Provider,
+    start: Start,
+) -> Result<Response, Failure> {
     let purpose = if start.link {
-        let current = session::current(&app, &headers).await?;
+        let current = session::current(app, headers).await?;
         let current = current.ok_or(Failure::check(Some(provider), "link.session"))?;
         Purpose::LinkIdentity { session: current.record.id }
     } else {
@@ -121,7 +136,7 @@ pub async fn start(
         workspace: start.workspace,
         max_age: None,
     };
-    send(&app, &derived, &headers, begin, &hints).await
+    send(app, derived, headers, begin, &hints).await
 }
 
 /// Begins a login and sends the browser to the provider.
@@ -167,16 +182,22 @@ pub async fn limit(
     attempt: Attempt,
     address: Option<core::net::IpAddr>,
 ) -> Result<(), Failure> {
-    let now = app.now();
-    let key = derived.rates.of_address(attempt, address, now);
+    count(app, &derived.rates.of_address(attempt, address, app.now()), "rate.address").await
+}
+
+/// Counts a sign-in with an account, whatever addresses it comes from, and refuses it where there were too many.
+pub async fn limit_account(app: &App, derived: &Derived, identity: &Identity) -> Result<(), Failure> {
+    let Identity { provider, issuer, subject } = identity;
+    let account = format!("{provider}|{issuer}|{subject}");
+    count(app, &derived.rates.of_account(Attempt::SignIn, &account, app.now()), "rate.account").await
+}
+
+async fn count(app: &App, key: &RateKey, check: &'static str) -> Result<(), Failure> {
     let count = app.store().count_attempt(&key.to_string(), key.expires_at()).await?;
-    if rollcall_service::rate::is_allowed(count, app.config().sign_in_rate) {
-        Ok(())
-    } else {
-        Err(Failure {
-            check: "rate.address",
-            provider: None,
-            shown: Shown::TooMany(key.retry_after(now).as_secs()),
-        })
+    if is_allowed(count, app.config().sign_in_rate) {
+        return Ok(());
     }
+    // Not in the audit trail: whoever is over the limit is not to fill the table.
+    tracing::warn!(check, "there were too many attempts");
+    Err(Failure { check, provider: None, shown: Shown::TooMany(key.retry_after(app.now()).as_secs()) })
 }

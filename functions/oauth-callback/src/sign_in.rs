@@ -18,6 +18,7 @@ use crate::callback::Return;
 use crate::enter::{self, Entry};
 use crate::evidence::{self, Listing};
 use crate::failure::{Failure, Shown};
+use crate::login;
 use crate::pages::{self, Choice, Reason};
 use crate::redeem::{self, unanswered};
 use crate::workspace_set;
@@ -34,7 +35,10 @@ pub async fn finish(back: &Return<'_>) -> Result<Response, Failure> {
 
 /// Google and Microsoft let in whom an invite has made a member, and nobody else.
 async fn as_known(back: &Return<'_>, visitor: &Visitor) -> Result<Response, Failure> {
-    let memberships = back.app.store().memberships_of(&visitor.identity).await?;
+    let memberships = back.app.store().memberships_of(&visitor.identity);
+    let (counted, memberships) = join(count(back, visitor), memberships).await;
+    counted?;
+    let memberships = memberships?;
     let chosen = match back.login.workspace {
         Some(workspace) => memberships.iter().find(|membership| membership.workspace == workspace),
         None if memberships.len() > 1 => {
@@ -83,13 +87,30 @@ async fn with_bitbucket(back: &Return<'_>) -> Result<Response, Failure> {
         (Some(workspace), _) => {
             let (person, emails) = evidence::identify(&session).await.map_err(|error| unanswered(&error))?;
             let visitor = evidence::visitor(&person, &emails, back.app.issuer_of(Provider::Bitbucket));
-            match back.app.store().member_by_identity(workspace, &visitor.identity).await? {
-                Some(member) => enter_known(back, member, &visitor).await,
-                None => refuse(back, Some(workspace), &visitor, Reason::NotInvited).await,
-            }
+            without_rule(back, workspace, &visitor).await
         }
         (None, _) => find_workspace(back, session).await,
     }
+}
+
+/// Somebody who comes from Bitbucket to a workspace that is not connected, so that no rule can be asked about them.
+async fn without_rule(
+    back: &Return<'_>,
+    workspace: WorkspaceId,
+    visitor: &Visitor,
+) -> Result<Response, Failure> {
+    let member = back.app.store().member_by_identity(workspace, &visitor.identity);
+    let (counted, member) = join(count(back, visitor), member).await;
+    counted?;
+    match member? {
+        Some(member) => enter_known(back, member, visitor).await,
+        None => refuse(back, Some(workspace), visitor, Reason::NotInvited).await,
+    }
+}
+
+/// Counts the sign-in of an account, as soon as it is known whose it is.
+async fn count(back: &Return<'_>, visitor: &Visitor) -> Result<(), Failure> {
+    login::limit_account(back.app, back.derived, &visitor.identity).await
 }
 
 /// Nobody said which workspace: it is the connected one among those that the person belongs to, if it is one.
@@ -111,15 +132,18 @@ async fn find_workspace(back: &Return<'_>, session: Session) -> Result<Response,
     }
     let mut found = workspaces.iter();
     match (found.next(), found.next()) {
-        (None, _) => refuse(back, None, &visitor, Reason::NotInWorkspace).await,
+        (None, _) => {
+            count(back, &visitor).await?;
+            refuse(back, None, &visitor, Reason::NotInWorkspace).await
+        }
         (Some(workspace), None) => match store.connection(*workspace).await? {
             Some(connected) if connected.connection.is_connected() => check(back, &session, connected).await,
-            _ => match store.member_by_identity(*workspace, &visitor.identity).await? {
-                Some(member) => enter_known(back, member, &visitor).await,
-                None => refuse(back, Some(*workspace), &visitor, Reason::NotInvited).await,
-            },
+            _ => without_rule(back, *workspace, &visitor).await,
         },
-        (Some(_), Some(_)) => choose(back, workspaces).await,
+        (Some(_), Some(_)) => {
+            count(back, &visitor).await?;
+            choose(back, workspaces).await
+        }
     }
 }
 
@@ -133,7 +157,10 @@ async fn check(back: &Return<'_>, session: &Session, connected: Connected) -> Re
     let visitor =
         evidence::visitor(&evidence.person, &evidence.emails, back.app.issuer_of(Provider::Bitbucket));
     let store = back.app.store();
-    let member = store.member_by_identity(connection.workspace, &visitor.identity).await?;
+    let member = store.member_by_identity(connection.workspace, &visitor.identity);
+    let (counted, member) = join(count(back, &visitor), member).await;
+    counted?;
+    let member = member?;
     if member.as_ref().is_some_and(|member| matches!(member.state, State::Disabled { .. })) {
         return refuse(back, Some(connection.workspace), &visitor, Reason::Disabled).await;
     }

@@ -2,14 +2,14 @@
 
 use axum::response::Response;
 use futures_util::future::join3;
-use rollcall_domain::identity::Provider;
+use rollcall_domain::identity::{Identity, Provider};
 use rollcall_domain::member::{Member, Role};
 use rollcall_identity::session::SessionRecord;
 use rollcall_service::rfc3339;
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::pages::{self, Choice, SessionLine};
+use crate::pages::{self, AccountLine, Choice, SessionLine};
 use crate::session::Current;
 
 /// Who they are, why they are let in, their sessions, and what they can link.
@@ -38,6 +38,8 @@ pub(crate) async fn page(app: &App, current: &Current) -> Result<Response, Failu
         href: format!("/login/{provider}?link=true"),
         name: provider.name().to_owned(),
     });
+    let account =
+        |identity: &Identity| AccountLine { provider: identity.provider, subject: identity.subject.clone() };
     let page = pages::SignedIn {
         application: app.application(),
         display_name: &member.display_name,
@@ -46,6 +48,7 @@ pub(crate) async fn page(app: &App, current: &Current) -> Result<Response, Failu
         teams: teams?.into_iter().map(|team| team.name).collect(),
         why: why(member),
         sessions: lines.collect(),
+        accounts: member.identities.iter().map(account).collect(),
         link: link.collect(),
     };
     pages::answer(&page, &[])

@@ -4,12 +4,13 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use rollcall_bitbucket::{Bitbucket, CallBudget, ChunkSizes};
-use rollcall_domain::Timestamp;
+use rollcall_delivery::{Delivered, Outbox};
 use rollcall_domain::audit::Actor;
 use rollcall_domain::budget::{Allowance, Purpose};
 use rollcall_domain::connection::Start;
 use rollcall_domain::plan::Lane;
 use rollcall_domain::run::{SyncState, due};
+use rollcall_domain::{Timestamp, WorkspaceId};
 use rollcall_service::clock::Clock;
 use rollcall_service::random::{self, Random};
 use rollcall_service::telemetry::{self, Metrics};
@@ -48,6 +49,8 @@ pub struct Ports {
     pub metrics: Metrics,
     /// How many calls a credential may make in an hour.
     pub allowance: Allowance,
+    /// Tells applications what happened.
+    pub outbox: Outbox,
 }
 
 /// The engine. Clones share everything.
@@ -127,6 +130,18 @@ impl Engine {
         }
     }
 
+    /// Tells the events of a workspace that are not told yet. Whether all were: otherwise it is to be asked for again. The log says
+    /// what went wrong, and nothing that changes anybody waits for it.
+    pub async fn tell_events(&self, workspace: WorkspaceId) -> bool {
+        match self.0.outbox.deliver(workspace).await {
+            Ok(delivered) => delivered == Delivered::All,
+            Err(error) => {
+                tracing::error!(%error, %workspace, "events could not be told");
+                false
+            }
+        }
+    }
+
     /// Does what a message asks for, until `deadline`: what is left then is gone on with at the next tick.
     pub async fn handle_message(
         &self,
@@ -136,6 +151,10 @@ impl Engine {
         let SyncMessage { workspace, run, .. } = *message;
         telemetry::note_workspace(workspace);
         telemetry::note_run(run);
+        if message.scheduled {
+            // What no row of the stream asks for: a webhook whose next attempt has come.
+            self.tell_events(workspace).await;
+        }
         let store = &self.0.store;
         let known = store.run(workspace, run).await?;
         if known.as_ref().is_some_and(|record| has_ended(record.status)) {

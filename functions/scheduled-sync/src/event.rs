@@ -1,13 +1,15 @@
-//! What invokes the function: the schedule's tick, or messages of the queue.
+//! What invokes the function: the schedule's tick, messages of the queue, or new rows of the table's stream.
 
 use core::time::Duration;
 
+use std::collections::BTreeMap;
+
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::LambdaEvent;
-use rollcall_domain::Timestamp;
+use rollcall_domain::{Timestamp, WorkspaceId};
 use rollcall_service::telemetry;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::Instrument as _;
 
 use crate::engine::{Engine, EngineError};
@@ -19,6 +21,10 @@ const TICK: i64 = 15 * 60;
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Invocation {
+    Rows {
+        #[serde(rename = "Records")]
+        records: Vec<Row>,
+    },
     Messages {
         #[serde(rename = "Records")]
         records: Vec<Message>,
@@ -34,6 +40,30 @@ enum Invocation {
 struct Message {
     message_id: String,
     body: String,
+}
+
+/// A row of the table's stream, as far as it is looked at: whose events these are.
+#[derive(Deserialize)]
+struct Row {
+    dynamodb: Change,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Change {
+    keys: Keys,
+    sequence_number: String,
+}
+
+#[derive(Deserialize)]
+struct Keys {
+    pk: Text,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    #[serde(rename = "S")]
+    text: String,
 }
 
 /// Handles an invocation. For messages the answer names those that have to come again; everything else is done.
@@ -57,8 +87,9 @@ async fn handle_payload(
             let moment = moment.unwrap_or_else(|| engine.now());
             let connections = engine.handle_tick(tick_of(moment)).await?;
             tracing::info!(connections, "a tick");
-            Ok(serde_json::json!({ "connections": connections }))
+            Ok(json!({ "connections": connections }))
         }
+        Invocation::Rows { records } => tell(engine, records).await,
         Invocation::Messages { records } => {
             let mut answer = SqsBatchResponse::default();
             for message in records {
@@ -72,6 +103,26 @@ async fn handle_payload(
             Ok(serde_json::to_value(answer)?)
         }
     }
+}
+
+/// Tells the events of the workspaces that the rows are of. Where not all could be told, the stream comes again from there.
+async fn tell(engine: &Engine, rows: Vec<Row>) -> Result<Value, lambda_runtime::Error> {
+    let mut told: BTreeMap<WorkspaceId, bool> = BTreeMap::new();
+    for Row { dynamodb: Change { keys, sequence_number } } in rows {
+        let Some(workspace) = rollcall_store::events::workspace_of(&keys.pk.text) else { continue };
+        let all = match told.get(&workspace) {
+            Some(all) => *all,
+            None => {
+                let all = engine.tell_events(workspace).await;
+                told.insert(workspace, all);
+                all
+            }
+        };
+        if !all {
+            return Ok(json!({ "batchItemFailures": [{ "itemIdentifier": sequence_number }] }));
+        }
+    }
+    Ok(json!({ "batchItemFailures": [] }))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use rollcall_bitbucket::{Bitbucket, Endpoints, Limits};
+use rollcall_delivery::{Caller, Outbox};
 use rollcall_domain::budget::Allowance;
 use rollcall_scheduled_sync::{Engine, Ports, SealedCredentials, SqsQueue, handle};
 use rollcall_service::clock::{Clock, SystemClock};
@@ -32,12 +33,24 @@ fn main() -> ExitCode {
         let endpoints =
             Endpoints::new(config.bitbucket_url.as_url().clone(), config.bitbucket_api_url.as_url().clone())?;
         let telling = Arc::clone(&clock);
+        let store = Store::new(aws::dynamodb(&sdk), config.table.as_str());
+        let metrics = Metrics::to_stdout(NAME, Arc::clone(&clock));
+        let outbox = Outbox::new(rollcall_delivery::Ports {
+            store: store.clone(),
+            secrets: Arc::clone(&secrets),
+            public_url: config.public_url.as_str().to_owned(),
+            caller: Caller::new((!config.public_url.is_https()).then(|| http.clone())),
+            clock: Arc::clone(&clock),
+            random: Arc::new(SystemRandom),
+            metrics: metrics.clone(),
+        });
         let engine = Engine::new(Ports {
-            store: Store::new(aws::dynamodb(&sdk), config.table.as_str()),
+            store,
+            outbox,
             bitbucket: Bitbucket::new(http, endpoints, Arc::new(move || telling.now()), Limits::default()),
             credentials: Arc::new(SealedCredentials::new(secrets)),
             queue: Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk), queue)),
-            metrics: Metrics::to_stdout(NAME, Arc::clone(&clock)),
+            metrics,
             clock,
             random: Arc::new(SystemRandom),
             allowance: Allowance::default(),

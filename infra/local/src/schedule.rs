@@ -9,6 +9,7 @@ use rollcall_admin_api::queue::{NotQueued, SyncQueue};
 use rollcall_domain::{RunId, Timestamp, WorkspaceId};
 use rollcall_scheduled_sync::{Engine, EngineError, Queue, QueueError, SyncMessage};
 use rollcall_service::clock::Clock;
+use rollcall_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, LocalSet};
 
@@ -18,6 +19,11 @@ const RUN_DEADLINE: Duration = Duration::from_mins(14);
 const AGAIN: Duration = Duration::from_millis(200);
 /// How often a message comes before it is set aside.
 const MOST_TIMES: usize = 25;
+
+/// How often is looked for events that are not told yet.
+const STREAM: Duration = Duration::from_millis(500);
+/// Workspaces looked at together.
+const PAGE: usize = 100;
 
 /// The queue: a channel that counts what is in it and under way.
 #[derive(Clone)]
@@ -73,6 +79,7 @@ pub struct Schedule {
     queue: LocalQueue,
     clock: Arc<dyn Clock>,
     ticks: Option<JoinHandle<()>>,
+    telling: JoinHandle<()>,
     /// Dropped with the rest, which ends the worker.
     _stop: oneshot::Sender<()>,
 }
@@ -84,6 +91,7 @@ impl Schedule {
         queue: LocalQueue,
         receiver: mpsc::UnboundedReceiver<SyncMessage>,
         clock: Arc<dyn Clock>,
+        store: Store,
     ) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -97,7 +105,8 @@ impl Schedule {
                 }
             }));
         })?;
-        Ok(Self { engine, queue, clock, ticks: None, _stop: stop })
+        let telling = tokio::spawn(tell(engine.clone(), store));
+        Ok(Self { engine, queue, clock, ticks: None, telling, _stop: stop })
     }
 
     /// Begins to tick, every so often, as long as the stack is up.
@@ -127,8 +136,26 @@ impl Schedule {
 
     /// Ends the work. A run that is under way is broken off, and gone on with at the next start's first tick.
     pub fn stop(self) {
+        self.telling.abort();
         if let Some(ticks) = self.ticks {
             ticks.abort();
+        }
+    }
+}
+
+/// In place of the table's stream, which asks for events to be told as soon as they are written.
+async fn tell(engine: Engine, store: Store) {
+    loop {
+        tokio::time::sleep(STREAM).await;
+        let mut after = None;
+        while let Ok(page) = store.workspaces(after.as_ref(), PAGE).await {
+            for workspace in page.items {
+                engine.tell_events(workspace.id).await;
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use rollcall_admin::Admin;
 use rollcall_bitbucket::{Bitbucket, Endpoints, InvalidEndpoint, Limits};
+use rollcall_delivery::{Caller, Outbox};
 use rollcall_domain::Secret;
 use rollcall_domain::budget::Allowance;
 use rollcall_domain::identity::Provider;
@@ -154,7 +155,8 @@ impl Stack {
         };
         let (queue, messages) = LocalQueue::new();
         let engine = parts.engine(&queue, settings.allowance);
-        let schedule = Schedule::start(engine, queue.clone(), messages, Arc::clone(&parts.clock))?;
+        let schedule =
+            Schedule::start(engine, queue.clone(), messages, Arc::clone(&parts.clock), parts.store.clone())?;
         let outbox = format!("{}/_outbox", surroundings.aws.endpoint());
         let server = Server::start(listener, parts.router(&queue, outbox));
         let Surroundings { bitbucket, google, microsoft, aws, dynamodb } = surroundings;
@@ -382,8 +384,18 @@ impl Parts {
     }
 
     fn engine(&self, queue: &LocalQueue, allowance: Allowance) -> Engine {
+        let outbox = Outbox::new(rollcall_delivery::Ports {
+            store: self.store.clone(),
+            secrets: Arc::clone(&self.secrets),
+            public_url: self.config.public_url.as_str().to_owned(),
+            caller: Caller::new((!self.config.public_url.is_https()).then(|| self.http.clone())),
+            clock: Arc::clone(&self.clock),
+            random: Arc::new(SystemRandom),
+            metrics: self.metrics(),
+        });
         Engine::new(Ports {
             store: self.store.clone(),
+            outbox,
             bitbucket: self.bitbucket.clone(),
             credentials: Arc::new(SealedCredentials::new(Arc::clone(&self.secrets))),
             queue: Arc::new(queue.clone()),

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod idempotency;
 pub mod keys;
 pub mod page;
+mod routes;
 pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -55,6 +55,8 @@ pub struct Deployment {
     pub admin: Admin,
     /// Its clock.
     pub clock: SettableClock,
+    /// The deployment secret.
+    pub secrets: Arc<Secrets>,
     random: Arc<SeededRandom>,
 }
 
@@ -210,7 +212,7 @@ impl Deployment {
             "bootstrap_admin_token_sha256": hash,
             "application": {"name": "Shop"},
         });
-        let secrets = Secrets::from_source(Fixed(document.to_string()), Arc::new(clock.clone()));
+        let secrets = Arc::new(Secrets::from_source(Fixed(document.to_string()), Arc::new(clock.clone())));
         let mut all = vec![
             (config::PUBLIC_URL, PUBLIC_URL),
             (config::TABLE, "rollcall"),
@@ -220,8 +222,8 @@ impl Deployment {
         let config = Config::from_map(all).expect("a configuration");
         let random = Arc::new(SeededRandom::new(1));
         let (clock_too, random_too) = (Arc::new(clock.clone()), Arc::clone(&random));
-        let admin = Admin::new(config, store, Arc::new(secrets), clock_too, random_too);
-        Self { admin, clock, random }
+        let admin = Admin::new(config, store, Arc::clone(&secrets), clock_too, random_too);
+        Self { admin, clock, secrets, random }
     }
 
     /// A workspace.

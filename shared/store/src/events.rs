@@ -18,6 +18,11 @@ pub struct StoredEvent {
     pub event: Event,
 }
 
+/// Whose events a row of the table's stream tells of, by its partition; `None` for rows that are no events.
+pub fn workspace_of(partition: &str) -> Option<WorkspaceId> {
+    partition.strip_suffix("#events")?.parse().ok()
+}
+
 impl Store {
     /// The events after a number, in order; the newest of all if `limit` allows. One query.
     pub async fn events_after(

@@ -74,6 +74,14 @@ pub(crate) fn sync_state(workspace: WorkspaceId) -> Key {
     Key::new(of(workspace, "sync"), "state")
 }
 
+pub(crate) fn webhook(workspace: WorkspaceId) -> Key {
+    Key::new(of(workspace, "delivery"), "webhook")
+}
+
+pub(crate) fn delivery(workspace: WorkspaceId) -> Key {
+    Key::new(of(workspace, "delivery"), "progress")
+}
+
 pub(crate) fn sequence(workspace: WorkspaceId) -> Key {
     Key::new(of(workspace, "sequence"), "events")
 }

@@ -10,6 +10,7 @@ pub mod budget;
 mod clients;
 pub mod connections;
 mod coverage;
+pub mod deliveries;
 mod error;
 pub mod events;
 mod idempotency;

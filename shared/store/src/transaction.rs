@@ -62,8 +62,9 @@ pub struct Record {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Sequence {
-    last: u64,
+pub(crate) struct Sequence {
+    /// The number of the workspace's last event.
+    pub(crate) last: u64,
 }
 
 /// Writes that happen together or not at all.

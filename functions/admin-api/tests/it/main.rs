@@ -1,15 +1,12 @@
 //! The admin API over HTTP: the routes of both functions, an embedded table, the stand-in Bitbucket.
 
 #![allow(
-    dead_code,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "tests say so by panicking"
 )]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "what goes wrong in a test is to be loud")]
-
 mod bad_input;
 mod connecting;
 mod description;
@@ -20,3 +17,4 @@ mod runs;
 mod support;
 mod tokens;
 mod trail;
+mod webhook;

@@ -110,6 +110,8 @@ async fn furnish(world: &World, workspace: WorkspaceId) -> Things {
     };
     store.create_admin_token(&token, Record::default()).await.unwrap();
     let client = world.deployment.machine(Reach::Deployment, Access::Read).await.0;
+    let webhook = json!({ "url": "https://app.example/hook" });
+    world.put(&As::bootstrap(), format!("/v1/workspaces/{workspace}/webhook"), &webhook).await;
     Things::from([
         ("workspace", workspace.to_string()),
         ("member", member.id.to_string()),

@@ -17,12 +17,12 @@ use rollcall_service::rate::Attempt;
 use rollcall_service::web::{ClientAddress, see_other};
 
 use super::limits;
-use super::records::CodeRow;
 use crate::app::{App, Derived};
 use crate::audit::Trail;
 use crate::failure::{Failure, Shown};
 use crate::login;
 use crate::session::{self, Current};
+use rollcall_identity::provider::CodeRow;
 
 /// What a request comes to.
 enum Outcome {
@@ -88,8 +88,9 @@ async fn read(
     })
 }
 
-/// There is no application that could be told, or it is none of its business: the person in front of the browser sees one page for all such requests.
-async fn page(
+/// There is no application that could be told, or it is none of its business: the person in front of the browser sees one page for all
+/// such requests.
+pub(super) async fn page(
     app: &App,
     derived: &Derived,
     address: Option<IpAddr>,

@@ -12,12 +12,7 @@ use crate::app::{App, Derived};
 
 /// The `Authorization` header of a request whose body is a form.
 pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<&str>, TokenError> {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let form = types.next().and_then(|value| value.to_str().ok()).is_some_and(|value| {
-        let name = value.split(';').next().unwrap_or_default().trim();
-        name.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
-    if !form || types.next().is_some() {
+    if !declares_form(headers) {
         return Err(TokenError::InvalidRequest("the body has to be application/x-www-form-urlencoded"));
     }
     let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -27,6 +22,16 @@ pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<&str>, TokenEr
     }
     let text = value.map(|value| value.to_str().map_err(|_| TokenError::InvalidClient { basic: true }));
     text.transpose()
+}
+
+/// Whether the body is declared, once, as a form.
+pub(super) fn declares_form(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let form = types.next().and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        let name = value.split(';').next().unwrap_or_default().trim();
+        name.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
+    form && types.next().is_none()
 }
 
 /// Finds the client, checks that it is who it says it is, and counts the request.

@@ -15,10 +15,10 @@ use rollcall_service::web::ClientAddress;
 use rollcall_store::StoreError;
 
 use super::client;
-use super::records::GrantRow;
 use super::refused::Refused;
 use super::standing::{self, Fallen};
 use crate::app::{App, Derived};
+use rollcall_identity::provider::GrantRow;
 
 /// Answers a client that has a secret, about tokens that were issued to it or are meant for it. Everything else is "not active".
 pub async fn introspect(

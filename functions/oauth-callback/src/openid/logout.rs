@@ -1,9 +1,12 @@
 //! `GET`, `POST /logout`: signing out, at an application's wish (OpenID Connect RP-Initiated Logout 1.0) or one's own.
 
+use core::net::IpAddr;
+
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue};
+use rollcall_delivery::logout::Courier;
 use rollcall_domain::audit::Actor;
 use rollcall_domain::{GrantId, SessionId, TokenHash};
 use rollcall_identity::FailedCheck as _;
@@ -14,14 +17,15 @@ use rollcall_service::web::{ClientAddress, Problem, same_site, see_other};
 use rollcall_store::Record;
 use serde_json::json;
 
-use super::backchannel::courier;
-use super::records::GrantRow;
+use super::authorize;
+use super::client::declares_form;
 use crate::app::{App, Derived};
 use crate::audit::{Trail, What};
 use crate::cookies;
 use crate::failure::Failure;
 use crate::pages;
 use crate::session::{self, Current};
+use rollcall_identity::provider::GrantRow;
 
 /// What an application can send along.
 const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
@@ -34,8 +38,10 @@ pub async fn asked(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let parameters = Parameters::from_query(query.as_deref().unwrap_or_default());
-    let parameters = parameters.map_err(|refused| Failure::denied(None, &refused))?;
+    let parameters = match Parameters::from_query(query.as_deref().unwrap_or_default()) {
+        Ok(parameters) => parameters,
+        Err(refused) => return refuse(&app, address, Failure::denied(None, &refused)).await,
+    };
     sign_out(&app, &Trail::new(&app, address), &headers, &parameters, false).await
 }
 
@@ -46,7 +52,13 @@ pub async fn posted(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let parameters = Parameters::from_form(&body).map_err(|refused| Failure::denied(None, &refused))?;
+    if !declares_form(&headers) {
+        return refuse(&app, address, Failure::check(None, "logout.content_type")).await;
+    }
+    let parameters = match Parameters::from_form(&body) {
+        Ok(parameters) => parameters,
+        Err(refused) => return refuse(&app, address, Failure::denied(None, &refused)).await,
+    };
     let own_session = parameters.text("session");
     if own_session.is_none() && parameters.text("confirm").is_none() {
         // Browsers send our cookie with a navigation from another site, not with a form from there.
@@ -64,6 +76,11 @@ pub async fn posted(
             end_own(&app, &trail, &headers, id).await
         }
     }
+}
+
+async fn refuse(app: &App, address: Option<IpAddr>, failure: Failure) -> Result<Response, Failure> {
+    let derived = app.derived().await?;
+    authorize::page(app, &derived, address, failure).await
 }
 
 fn as_navigation(parameters: &Parameters) -> Response {
@@ -188,13 +205,24 @@ async fn end(
     Ok(())
 }
 
+/// What tells applications that somebody is signed out.
+pub(crate) fn courier<'a>(app: &'a App, derived: &'a Derived) -> Courier<'a> {
+    Courier {
+        store: app.store(),
+        issuer: &derived.issuer,
+        clock: app.clock(),
+        random: app.random(),
+        caller: app.caller(),
+    }
+}
+
 async fn grants_of(app: &App, by: &Current, session: SessionId) -> Result<Vec<GrantRow>, Failure> {
     let mut rows: Vec<GrantRow> = app.store().families_of(by.member.workspace, by.member.id).await?;
     rows.retain(|row| row.family.grant.session == session);
     Ok(rows)
 }
 
-fn forget(response: &mut Response) {
+pub(crate) fn forget(response: &mut Response) {
     if let Ok(cookie) = HeaderValue::from_str(&remove_cookie(CookieName::Session)) {
         cookies::set(response.headers_mut(), cookie);
     }

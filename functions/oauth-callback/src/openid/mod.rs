@@ -17,15 +17,12 @@
 //! No answer carries a CORS header: applications that run in the browser only have a server part that calls these endpoints.
 
 pub mod authorize;
-pub mod backchannel;
 mod client;
 pub mod introspect;
 mod limits;
 pub mod logout;
 pub mod metadata;
-mod public_address;
-pub mod records;
-mod refused;
+pub mod refused;
 pub mod revoke;
 pub mod standing;
 pub mod token;

@@ -9,9 +9,9 @@ use rollcall_identity::provider::{Client, RefreshToken, TokenError, TokenQuery};
 use rollcall_service::web::ClientAddress;
 
 use super::client;
-use super::records::GrantRow;
 use super::refused::Refused;
 use crate::app::{App, Derived};
+use rollcall_identity::provider::GrantRow;
 
 /// Revokes the grant behind a token, and so every token of it, access tokens included. Unknown and dead tokens are answered like
 /// those that were revoked just now (RFC 7009 §2.2).

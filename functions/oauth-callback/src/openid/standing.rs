@@ -12,8 +12,8 @@ use rollcall_identity::session::{SessionEnded, SessionRecord};
 use rollcall_store::StoreError;
 use thiserror::Error;
 
-use super::records::GrantRow;
 use crate::app::App;
+use rollcall_identity::provider::GrantRow;
 
 /// Why something that was once given does not stand any more.
 #[derive(Debug, Error)]

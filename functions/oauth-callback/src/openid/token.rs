@@ -17,11 +17,11 @@ use rollcall_store::StoreError;
 use serde_json::json;
 
 use super::client;
-use super::records::{CodeRow, GrantRow};
 use super::refused::Refused;
 use super::standing::{self, Fallen};
 use crate::app::{App, Derived};
 use crate::audit::{Trail, What};
+use rollcall_identity::provider::{CodeRow, GrantRow};
 
 /// A request of a client that has proved who it is.
 struct Asked<'a> {

@@ -243,6 +243,15 @@ pub struct SessionLine {
     pub current: bool,
 }
 
+/// An account of the person, as they see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountLine {
+    /// The provider.
+    pub provider: Provider,
+    /// The provider's id of the account, to take it away by.
+    pub subject: String,
+}
+
 page! {
     /// Signed in, without an application waiting.
     SignedIn, "signed_in.html" {
@@ -258,6 +267,8 @@ page! {
         why: String,
         /// Their sessions.
         sessions: Vec<SessionLine>,
+        /// The accounts that they sign in with.
+        accounts: Vec<AccountLine>,
         /// Providers that can be linked.
         link: Vec<Choice>,
     }

@@ -1,13 +1,26 @@
 //! `GET`, `POST /logout`, and applications that are told.
 
 use http::StatusCode;
-use rollcall_domain::member::SuspensionReason;
+use rollcall_delivery::logout::{Courier, Delivery};
+use rollcall_domain::member::{Member, SuspensionReason};
 use rollcall_identity::provider::RedirectUri;
-use rollcall_oauth_callback::openid::backchannel::{Delivery, deliver};
+use rollcall_oauth_callback::App;
 use serde_json::json;
 
 use crate::receiver::Receiver;
 use crate::rig::{AFTER_LOGOUT, Rig, form, header_of, verified};
+
+async fn deliver(app: &App, member: &Member) -> Delivery {
+    let derived = app.derived().await.unwrap();
+    let courier = Courier {
+        store: app.store(),
+        issuer: &derived.issuer,
+        clock: app.clock(),
+        random: app.random(),
+        caller: app.caller(),
+    };
+    courier.deliver(member.workspace, member.id, app.session_limits()).await.unwrap()
+}
 
 const OFFLINE: &str = "openid offline_access";
 
@@ -176,7 +189,7 @@ async fn an_application_that_fails_is_tried_again_and_one_that_refuses_is_not() 
         let (client, secret) = rig.client_with(|client| client.backchannel_logout_uri = Some(uri)).await;
         let ada = rig.ada().await;
         ada.tokens(&client, &secret, "openid").await;
-        let outcome = deliver(&rig.app, &ada.member().await).await.unwrap();
+        let outcome = deliver(&rig.app, &ada.member().await).await;
         assert_eq!(outcome, Delivery { told, not_told: 1 - told }, "{answers:?}");
         let tokens = receiver.tokens().await;
         assert_eq!(tokens.len(), attempts, "{answers:?}");
@@ -199,7 +212,7 @@ async fn every_application_of_a_suspended_member_is_told_and_one_that_is_away_ho
         ada.tokens(client, secret, "openid").await;
     }
     ada.change(|member| assert!(member.suspend(SuspensionReason::LeftWorkspace, None, rig.now()))).await;
-    let outcome = deliver(&rig.app, &ada.member().await).await.unwrap();
+    let outcome = deliver(&rig.app, &ada.member().await).await;
     assert_eq!(outcome, Delivery { told: 1, not_told: 1 });
     let told = receiver.tokens().await;
     assert_eq!(told.len(), 1, "once, however many grants it holds");
@@ -223,7 +236,7 @@ async fn a_deployment_on_the_internet_calls_nothing_on_the_inside() {
         let (client, secret) = rig.client_with(|client| client.backchannel_logout_uri = Some(uri)).await;
         let ada = rig.ada().await;
         ada.tokens(&client, &secret, "openid").await;
-        let outcome = deliver(&rig.app, &ada.member().await).await.unwrap();
+        let outcome = deliver(&rig.app, &ada.member().await).await;
         assert_eq!(outcome, Delivery { told: 0, not_told: 1 }, "{inside}");
     }
     assert_eq!(receiver.tokens().await, Vec::<String>::new());

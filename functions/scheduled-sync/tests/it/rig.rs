@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::BoxFuture;
 use rollcall_bitbucket::{Bitbucket, Credential, Endpoints, Limits};
+use rollcall_delivery::{Caller, Outbox};
 use rollcall_domain::audit::AuditEntry;
 use rollcall_domain::bitbucket::{AccountUuid, BitbucketWorkspaceUuid};
 use rollcall_domain::budget::Allowance;
@@ -20,7 +21,8 @@ use rollcall_scheduled_sync::{
     ChannelQueue, Credentials, Engine, EngineError, Handled, NoCredential, Ports, SyncMessage,
 };
 use rollcall_service::clock::{Clock as _, SettableClock};
-use rollcall_service::random::{self, SeededRandom};
+use rollcall_service::random::{self, Random, SeededRandom};
+use rollcall_service::secrets::{FetchFailed, Secrets, Source};
 use rollcall_service::telemetry::{Captured, Metrics};
 use rollcall_store::connections::Connected;
 use rollcall_store::members::Entering;
@@ -42,6 +44,15 @@ impl Credentials for Fixed {
         let credential =
             Credential::OAuthConsumer { key: SYNC_KEY.to_owned(), secret: Secret::new(SYNC_SECRET) };
         Box::pin(async { Ok(credential) })
+    }
+}
+
+/// Without the deployment secret nothing is told to applications: that is tested where it is done.
+struct NoSecret;
+
+impl Source for NoSecret {
+    fn fetch(&self) -> BoxFuture<'_, Result<Secret, FetchFailed>> {
+        Box::pin(async { Err(FetchFailed::NotFound) })
     }
 }
 
@@ -126,13 +137,25 @@ impl Rig {
             Arc::new(move || telling.now()),
             limits,
         );
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
+        let store = Store::new(testing::client(table.url()), "rollcall");
+        let outbox = Outbox::new(rollcall_delivery::Ports {
+            store: store.clone(),
+            secrets: Arc::new(Secrets::from_source(NoSecret, Arc::new(clock.clone()))),
+            public_url: "https://rollcall.example.com".to_owned(),
+            caller: Caller::new(None),
+            clock: Arc::new(clock.clone()),
+            random: Arc::clone(&random),
+            metrics: metrics.clone(),
+        });
         let engine = Engine::new(Ports {
-            store: Store::new(testing::client(table.url()), "rollcall"),
+            store,
+            outbox,
             bitbucket: bitbucket_client,
             credentials: Arc::new(Fixed),
             queue: Arc::new(queue),
             clock: Arc::new(clock.clone()),
-            random: Arc::new(SeededRandom::new(7)),
+            random,
             metrics,
             allowance,
         });

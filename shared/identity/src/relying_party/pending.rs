@@ -3,6 +3,7 @@
 use rollcall_domain::Timestamp;
 use rollcall_domain::identity::Provider;
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::callback::{Callback, CallbackRefused};
@@ -114,6 +115,18 @@ impl PendingLogins {
             return Err(CallbackRefused::OtherProvider);
         }
         Ok(login)
+    }
+
+    /// Takes out every login that an answer speaks of, for one that is refused before it is known whose it is: an answer that can be
+    /// read in two ways, or came to the wrong place, must not be tried again in another form.
+    pub fn spend(&mut self, query: &str) -> Vec<LoginTransaction> {
+        let values: Vec<_> = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value).collect();
+        let logins = core::mem::take(&mut self.logins);
+        let (spent, kept) = logins
+            .into_iter()
+            .partition(|login| values.iter().any(|value| same(login.state.expose(), value)));
+        self.logins = kept;
+        spent
     }
 }
 

@@ -108,7 +108,8 @@ async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Res
         }
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
-            // The panic hook has logged it.
+            // The panic hook has logged it. Only where several requests share a process does it unwind: on the local stack and in
+            // tests. A deployed function ends (see the release profile), and Lambda answers for it.
             Err(_) => Problem::internal().into_response(),
         }
     }

@@ -10,7 +10,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 /// Whether an address is one of the public internet (IANA's registries of special-purpose addresses, RFC 6890).
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
@@ -45,7 +45,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 }
 
 /// Whether a URL names an address of its own that is not public. Names are judged when they are resolved.
-pub(super) fn names_private_address(url: &Url) -> bool {
+pub(crate) fn names_private_address(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => !is_public(address.into()),
         Some(Host::Ipv6(address)) => !is_public(address.into()),
@@ -56,7 +56,7 @@ pub(super) fn names_private_address(url: &Url) -> bool {
 
 /// Resolves names to public addresses only. The connection goes to an address that was checked: a name that resolves to another one
 /// a moment later gains nothing.
-pub(super) struct PublicOnly;
+pub(crate) struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {

@@ -1,9 +1,10 @@
-//! What is kept of a code and of a grant: the records of the identity crate, and the session they were given in.
+//! What is kept of a code and of a grant: their records, and the session they were given in.
 
 use rollcall_domain::{Timestamp, TokenHash};
-use rollcall_identity::provider::{CodeRecord, RefreshFamily, RefreshLimits};
-use rollcall_identity::session::SessionLimits;
 use serde::{Deserialize, Serialize};
+
+use super::{CodeRecord, RefreshFamily, RefreshLimits};
+use crate::session::SessionLimits;
 
 /// What is kept of a code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
