@@ -187,6 +187,25 @@ mod tests {
     }
 
     #[test]
+    fn every_login_that_an_ambiguous_answer_speaks_of_is_spent_and_the_others_stay() {
+        let logins = || (1..=3).map(|n| login(Provider::Google, n, NOW)).collect::<Vec<_>>();
+        let states: Vec<String> = logins().iter().map(|login| login.state.expose().to_owned()).collect();
+        let (first, second) = (&states[0], &states[1]);
+        let encoded = format!("%{:02x}{}", first.as_bytes()[0], &first[1..]);
+        for (query, spent) in [
+            (format!("state={first}&state={second}&code=c"), 2),
+            (format!("code=c&error=e&state={first}"), 1),
+            (format!("st%61te={encoded}&code=c&code=d&x=%zz"), 1),
+            (format!("state={first}x&code={}", &second[1..]), 0),
+            (String::new(), 0),
+        ] {
+            let mut pending = pending(logins());
+            assert_eq!(pending.spend(&query).len(), spent, "{query}");
+            assert_eq!(pending.logins.len(), 3 - spent, "{query}");
+        }
+    }
+
+    #[test]
     fn a_state_is_found_once() {
         let login = login(Provider::Google, 1, NOW);
         let state = login.state.expose().to_owned();
