@@ -93,8 +93,7 @@ async fn take_away(
         .update_member(&member, &before, None, record)
         .await
         .map_err(|error| if error.is_conflict() { refused("member.raced") } else { error.into() })?;
-    let delivery =
-        logout::courier(app, derived).deliver(member.workspace, member.id, app.session_limits()).await?;
+    let delivery = logout::courier(app, derived).deliver(member.workspace, member.id).await?;
     app.metrics().record().count("LogoutTokensNotTaken", delivery.not_told as u64).write();
     let mut response = pages::answer(&pages::SignedOut { application: app.application() }, &[])?;
     logout::forget(&mut response);
