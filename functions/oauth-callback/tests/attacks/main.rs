@@ -21,3 +21,4 @@ mod rig;
 mod sessions;
 mod state;
 mod tokens;
+mod transport;

@@ -6,4 +6,5 @@ mod browser;
 mod house;
 mod lambda;
 mod local_stack;
+mod requirements;
 mod stories;
