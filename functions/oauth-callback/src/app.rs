@@ -181,7 +181,8 @@ impl App {
 
     /// Bitbucket with a person's own token. All sign-ins count against the consumer they go through.
     pub fn as_person(&self, client: &OAuthClient, token: Secret) -> Session {
-        let budget = self.store().call_budget(client.id(), Allowance::default(), self.shared_clock());
+        let allowance = Allowance::default().for_sign_ins_only();
+        let budget = self.store().call_budget(client.id(), allowance, self.shared_clock());
         self.bitbucket().session(&Credential::PersonToken(token), &budget, Purpose::SignIn)
     }
 

@@ -2,6 +2,7 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::join;
 use http::HeaderMap;
 use rollcall_domain::identity::Provider;
 use rollcall_identity::FailedCheck as _;
@@ -26,6 +27,8 @@ pub struct Return<'a> {
     pub callback: &'a Callback,
     /// What the audit trail has to know of the request.
     pub trail: &'a Trail,
+    /// Where the request comes from.
+    pub address: Option<core::net::IpAddr>,
     /// The request's id, for pages that tell it.
     pub request_id: &'a RequestId,
     /// The request's headers.
@@ -44,7 +47,12 @@ pub async fn callback(
     let provider: Provider = provider.parse().map_err(|_| Failure::not_found())?;
     let trail = Trail::new(&app, address);
     let derived = app.derived().await?;
-    login::limit(&app, &derived, Attempt::SignIn, address).await?;
+    let (counted, refused) = join(
+        login::limit(&app, &derived, Attempt::SignIn, address),
+        login::limit_refused(&app, &derived, address),
+    )
+    .await;
+    counted.and(refused)?;
 
     let query = query.as_deref().unwrap_or_default();
     let mut pending = match cookies::pending(&app, &derived, &headers) {
@@ -61,6 +69,7 @@ pub async fn callback(
                 login: &login,
                 callback: &callback,
                 trail: &trail,
+                address,
                 request_id: &request_id,
                 headers: &headers,
             };

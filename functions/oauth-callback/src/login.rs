@@ -185,6 +185,36 @@ pub async fn limit(
     count(app, &derived.rates.of_address(attempt, address, app.now()), "rate.address").await
 }
 
+/// Refused sign-ins that an address may have in an hour: people of an office share one, and each refused sign-in has cost three calls
+/// to Bitbucket, of which all sign-ins together have 960 an hour.
+const REFUSED_PER_HOUR: u64 = 40;
+
+/// Refuses an address from which too many sign-ins were refused within the hour, before it costs another call to Bitbucket.
+pub async fn limit_refused(
+    app: &App,
+    derived: &Derived,
+    address: Option<core::net::IpAddr>,
+) -> Result<(), Failure> {
+    let key = derived.rates.of_address_by_hour(Attempt::Refused, address, app.now());
+    if app.store().attempts(&key.to_string()).await? < REFUSED_PER_HOUR {
+        return Ok(());
+    }
+    tracing::warn!(check = "rate.refused", "there were too many refused sign-ins");
+    let shown = Shown::TooMany(key.retry_after(app.now()).as_secs());
+    Err(Failure { check: "rate.refused", provider: None, shown })
+}
+
+/// Counts a refused sign-in.
+pub async fn count_refused(
+    app: &App,
+    derived: &Derived,
+    address: Option<core::net::IpAddr>,
+) -> Result<(), Failure> {
+    let key = derived.rates.of_address_by_hour(Attempt::Refused, address, app.now());
+    app.store().count_attempt(&key.to_string(), key.expires_at()).await?;
+    Ok(())
+}
+
 /// Counts a sign-in with an account, whatever addresses it comes from, and refuses it where there were too many.
 pub async fn limit_account(app: &App, derived: &Derived, identity: &Identity) -> Result<(), Failure> {
     let Identity { provider, issuer, subject } = identity;

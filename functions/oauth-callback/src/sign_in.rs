@@ -209,9 +209,13 @@ async fn decide(
             }
         }
     };
-    // The same set as the last lap's, and nothing new since: the workspace's listing would say the same.
-    let known = state.verified.as_ref().filter(|verified| verified.added_since == 0);
-    if !own.is_empty() && known.is_some_and(|verified| verified.private_digest == admission::set_digest(&own))
+    // The same set as a lap proved, and as many as there are at this moment: then there is none that they lack. Whatever they can
+    // read is the workspace's, so that a new one, or one exchanged for another, would show in one of the two.
+    let now = back.app.now();
+    let known = state.verified.as_ref().filter(|verified| admission::is_fresh(verified.lap_ended_at, now));
+    if !own.is_empty()
+        && known.is_some_and(|verified| verified.private_digest == admission::set_digest(&own))
+        && workspace_set::count(back, connected).await? == u64::try_from(own.len()).ok()
     {
         return Ok(told(
             admission::decide(policy, evidence.standing, Some(Sets { person: &own, workspace: &own })),
@@ -274,7 +278,13 @@ async fn refuse(
         Some(workspace) => back.app.store().workspace(workspace).await?,
         None => None,
     };
-    back.trail.refused(back.app, workspace, visitor, &reason).await?;
+    let (kept, counted) = join(
+        back.trail.refused(back.app, workspace, visitor, &reason),
+        login::count_refused(back.app, back.derived, back.address),
+    )
+    .await;
+    kept?;
+    counted?;
     let again = format!("/login?choose=true&{}", again(back));
     let name = known.map_or_else(|| back.app.application().name.clone(), |workspace| workspace.name);
     let page = pages::Refused {

@@ -119,11 +119,19 @@ impl Run<'_> {
             RunStatus::Planned
         } else if !self.record.held.is_empty() {
             RunStatus::Frozen
-        } else if self.record.lanes.iter().any(|lane| self.state.lane(*lane).trouble.is_some()) {
+        } else if self.record.lanes.iter().any(|lane| self.state.lane(*lane).trouble.is_some())
+            || self.has_not_read_members()
+        {
             RunStatus::Failed
         } else {
             RunStatus::Applied
         }
+    }
+
+    /// Whether the lane that notices who has left was due and could not be read: a run without it has not done its work.
+    fn has_not_read_members(&self) -> bool {
+        let read = self.state.lane(Lane::Members).succeeded_at.is_some_and(|at| at >= self.now);
+        !self.later.is_empty() && self.record.lanes.contains(&Lane::Members) && !read
     }
 
     /// What happened, in a sentence or some.
@@ -143,6 +151,9 @@ impl Run<'_> {
         let changes: usize = self.record.changes.values().sum();
         parts.push(match (self.only_shows(), changes) {
             (true, n) => format!("{n} changes would be made."),
+            (false, 0) if self.has_not_read_members() => {
+                "It could not be read who is in the workspace.".to_owned()
+            }
             (false, 0) => "Nothing has changed.".to_owned(),
             (false, 1) => "1 change was made.".to_owned(),
             (false, n) => format!("{n} changes were made."),

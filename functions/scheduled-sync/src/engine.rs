@@ -148,13 +148,18 @@ impl Engine {
         message: &SyncMessage,
         deadline: Timestamp,
     ) -> Result<Handled, EngineError> {
+        let handled = self.handle(message, deadline).await;
+        if message.scheduled {
+            // What no row of the stream asks for: a webhook whose next attempt has come.
+            self.tell_events(message.workspace).await;
+        }
+        handled
+    }
+
+    async fn handle(&self, message: &SyncMessage, deadline: Timestamp) -> Result<Handled, EngineError> {
         let SyncMessage { workspace, run, .. } = *message;
         telemetry::note_workspace(workspace);
         telemetry::note_run(run);
-        if message.scheduled {
-            // What no row of the stream asks for: a webhook whose next attempt has come.
-            self.tell_events(workspace).await;
-        }
         let store = &self.0.store;
         let known = store.run(workspace, run).await?;
         if known.as_ref().is_some_and(|record| has_ended(record.status)) {

@@ -220,6 +220,29 @@ impl Session {
         Ok(listed)
     }
 
+    /// How many private repositories there are, where Bitbucket says so. One call; needs `repository`. The number of something else
+    /// of the same name is an error.
+    pub async fn private_count(&self, workspace: &BitbucketWorkspace) -> Result<Option<u64>, Error> {
+        #[derive(Deserialize)]
+        struct Wire {
+            size: Option<u64>,
+            values: Vec<Of>,
+        }
+        #[derive(Deserialize)]
+        struct Of {
+            workspace: Option<UuidWire>,
+        }
+        let target = Target::new(REPOSITORIES, &[&workspace.slug])
+            .query("q", "is_private=true")
+            .query("pagelen", "1")
+            .query("fields", "size,values.workspace.uuid");
+        let call = target.call();
+        let wire: Wire = self.ask(&target).await?.json(call)?;
+        let ours = workspace.uuid.to_string();
+        let is_ours = |of: &Of| of.workspace.as_ref().and_then(|of| of.uuid.as_ref()) == Some(&ours);
+        if wire.values.iter().all(is_ours) { Ok(wire.size) } else { Err(Error::WrongWorkspace { call }) }
+    }
+
     /// The projects. `ceil(P/100)` calls; needs `project`.
     pub async fn projects(&self, workspace: &BitbucketWorkspace) -> Result<Listed<SeenProject>, Error> {
         let target = Target::new(PROJECTS, &[&workspace.slug]).query("fields", PROJECT_FIELDS);

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use rollcall_domain::{ClientId, MemberId, SessionId, WorkspaceId};
-use rollcall_identity::provider::{Client, GrantRow, TokenIssuer};
-use rollcall_identity::session::SessionLimits;
+use rollcall_identity::provider::{Client, TokenIssuer};
 use rollcall_service::clock::Clock;
 use rollcall_service::random::{Random, bytes};
 use rollcall_store::{Store, StoreError};
 use url::Url;
 
 use crate::call::{Caller, NotTold};
+
+/// Applications read at once.
+const PAGE: usize = 100;
 
 /// How many applications were told, and how many were not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,18 +42,21 @@ pub struct Courier<'a> {
 }
 
 impl Courier<'_> {
-    /// Tells every application that holds something of a member's that they are signed out of all sessions: after they were
-    /// suspended or disabled, which has to be written before. Fails only if the table does not say which these are.
-    pub async fn deliver(
-        &self,
-        workspace: WorkspaceId,
-        member: MemberId,
-        limits: SessionLimits,
-    ) -> Result<Delivery, StoreError> {
-        let now = self.clock.now();
-        let mut rows: Vec<GrantRow> = self.store.families_of(workspace, member).await?;
-        rows.retain(|row| row.family.revoked_at.is_none() && !row.ends_at(limits).has_passed(now));
-        Ok(self.tell(member, rows.iter().map(|row| (row.family.grant.client, None))).await)
+    /// Tells every application through which the workspace's members sign in that a member is signed out of all sessions: after they
+    /// were suspended or disabled, which has to be written before. What an application was given may long have ended here while its
+    /// own session lives on. Fails only if the table does not say which applications there are.
+    pub async fn deliver(&self, workspace: WorkspaceId, member: MemberId) -> Result<Delivery, StoreError> {
+        let mut whom = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.openid_clients::<Client>(after.as_ref(), PAGE).await?;
+            let theirs = |client: &&Client| client.workspace.is_none_or(|only| only == workspace);
+            whom.extend(page.items.iter().filter(theirs).map(|client| (client.id, None)));
+            after = page.next;
+            if after.is_none() {
+                return Ok(self.tell(member, whom.into_iter()).await);
+            }
+        }
     }
 
     /// Tells these applications that a member's session, or all of them, have ended. Each once, all at the same time.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rollcall_admin::cloud_event::CloudEvent;
 use rollcall_domain::event::{Event, EventKind};
 use rollcall_domain::{MemberId, Timestamp, WorkspaceId};
-use rollcall_identity::session::SessionLimits;
 use rollcall_service::clock::Clock;
 use rollcall_service::random::Random;
 use rollcall_service::secrets::{DeploymentSecret, Secrets};
 use rollcall_service::telemetry::Metrics;
 use rollcall_store::deliveries::{Progress, Webhook};
+use rollcall_store::events::StoredEvent;
 use rollcall_store::{Store, StoreError};
 use thiserror::Error;
 use url::Url;
@@ -125,29 +125,40 @@ struct Telling<'p> {
 }
 
 impl Telling<'_> {
+    /// Ends of access first, all of them: they do not wait for anybody's webhook.
     async fn tell_all(&mut self) -> Result<Delivered, Untold> {
-        loop {
-            let after = next(&self.progress, self.webhook.as_ref());
-            let page = self.ports.store.events_after(self.workspace, after, PAGE).await?;
-            if page.items.is_empty() {
-                return Ok(Delivered::All);
-            }
-            for stored in page.items {
-                if self.until.has_passed(self.ports.clock.now()) {
+        while let Some(events) = self.page(self.progress.logout).await? {
+            for stored in events {
+                if self.is_over() {
                     return Ok(Delivered::Again);
                 }
-                if stored.sequence > self.progress.logout {
-                    self.tell_of_an_end(&stored.event).await?;
-                    self.progress.logout = stored.sequence;
-                }
-                if stored.sequence > self.progress.webhook && self.webhook.is_some() {
-                    self.tell_webhook(stored.sequence, &stored.event).await;
-                }
+                self.tell_of_an_end(&stored.event).await?;
+                self.progress.logout = stored.sequence;
             }
         }
+        while self.webhook.is_some()
+            && let Some(events) = self.page(self.progress.webhook).await?
+        {
+            for stored in events {
+                if self.is_over() {
+                    return Ok(Delivered::Again);
+                }
+                self.tell_webhook(stored.sequence, &stored.event).await;
+            }
+        }
+        Ok(Delivered::All)
     }
 
-    /// Tells the applications that hold something of a member's that it has ended. They are tried a few times, and not again: what
+    async fn page(&self, after: u64) -> Result<Option<Vec<StoredEvent>>, Untold> {
+        let page = self.ports.store.events_after(self.workspace, after, PAGE).await?;
+        Ok(Some(page.items).filter(|events| !events.is_empty()))
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.has_passed(self.ports.clock.now())
+    }
+
+    /// Tells the applications that a member's access has ended. They are tried a few times, and not again: what
     /// they hold is refused already.
     async fn tell_of_an_end(&self, event: &Event) -> Result<(), Untold> {
         if !matches!(event.kind, EventKind::MemberSuspended | EventKind::MemberDisabled) {
@@ -157,7 +168,7 @@ impl Telling<'_> {
         let Ports { store, clock, random, caller, metrics, public_url, .. } = self.ports;
         let issuer = issuer(public_url, &self.secret)?;
         let courier = Courier { store, issuer: &issuer, clock: &**clock, random: &**random, caller };
-        let delivery = courier.deliver(self.workspace, member, SessionLimits::default()).await?;
+        let delivery = courier.deliver(self.workspace, member).await?;
         metrics.record().count("LogoutTokensNotTaken", delivery.not_told as u64).write();
         Ok(())
     }

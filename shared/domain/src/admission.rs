@@ -155,6 +155,11 @@ pub struct VerifiedSet {
     pub added_since: usize,
 }
 
+/// Whether a lap is young enough for what it proved to be of use to sign-ins.
+pub fn is_fresh(lap_ended_at: Timestamp, now: Timestamp) -> bool {
+    now.since(lap_ended_at) < VERIFIED_SET_AGE
+}
+
 /// Whether the verified set lets a member of the workspace in without a listing.
 ///
 /// Only where the listing would take more than [`MOST_LISTING_CALLS`] calls of 100 entries, and only ever to admit.
@@ -165,7 +170,7 @@ pub fn by_verified_set(
     now: Timestamp,
 ) -> Option<Admission> {
     let calls = set.private_repositories.div_ceil(100);
-    let young = now.since(set.lap_ended_at) < VERIFIED_SET_AGE;
+    let young = is_fresh(set.lap_ended_at, now);
     let stands = policy == Policy::AllRepositories
         && standing == Standing::Member
         && set.covers_all

@@ -27,15 +27,24 @@ pub enum Purpose {
 pub struct Allowance {
     limit: u32,
     reserved: u32,
+    kept_for_sync: u32,
 }
 
 impl Allowance {
-    /// At most `limit` calls (at least one) in any hour, of which `reserved` are kept for sign-ins: at most half of them, so that
-    /// neither purpose can be shut out altogether.
+    /// At most `limit` calls (at least one) in any hour, of which `reserved` are kept for sign-ins and as many for the sync: at most
+    /// half of them each. Neither can be shut out: not those who wait in front of a browser by a large workspace, and not the sync,
+    /// which notices who has left, by somebody who signs in again and again.
     pub const fn new(limit: u32, reserved: u32) -> Self {
         let limit = if limit == 0 { 1 } else { limit };
         let most = limit / 2;
-        Self { limit, reserved: if reserved > most { most } else { reserved } }
+        let reserved = if reserved > most { most } else { reserved };
+        Self { limit, reserved, kept_for_sync: reserved }
+    }
+
+    /// The same number of calls for a credential that no sync uses.
+    #[must_use]
+    pub const fn for_sign_ins_only(self) -> Self {
+        Self { kept_for_sync: 0, ..self }
     }
 
     /// Calls in any hour.
@@ -43,7 +52,7 @@ impl Allowance {
         self.limit
     }
 
-    /// Calls of these that only sign-ins may make.
+    /// Calls of these that only sign-ins may make, and, where a sync uses the credential, as many that only the sync may make.
     pub const fn reserved(self) -> u32 {
         self.reserved
     }
@@ -187,17 +196,17 @@ impl CallBook {
         let (sign_in, sync) = counting.fold((0_u32, 0_u32), |(sign_in, sync), (_, slot)| {
             (sign_in.saturating_add(slot.sign_in), sync.saturating_add(slot.sync))
         });
-        let kept = match purpose {
-            Purpose::SignIn => sign_in,
-            Purpose::Sync => sign_in.max(allowance.reserved),
+        let (ours, kept) = match purpose {
+            Purpose::SignIn => (sign_in, sync.max(allowance.kept_for_sync)),
+            Purpose::Sync => (sync, sign_in.max(allowance.reserved)),
         };
-        allowance.limit.saturating_sub(sync).saturating_sub(kept)
+        allowance.limit.saturating_sub(ours).saturating_sub(kept)
     }
 
     fn available_from(&self, allowance: Allowance, purpose: Purpose) -> Timestamp {
         let mut frees = self.slots.keys().map(|slot| slot + SLOT_COUNTS_FOR);
         let minute = frees.find(|minute| self.available(allowance, purpose, *minute) > 0);
-        // All slots together hold more than is kept for sign-ins, so that one of them frees something.
+        // All slots together hold more than is kept for the other purpose, so that one of them frees something.
         minute.map_or_else(|| self.expires(), moment_of)
     }
 }
@@ -285,11 +294,16 @@ mod tests {
         }
 
         #[test]
-        fn a_sync_never_takes_what_is_kept_for_sign_ins(limit in 2_u32..200, reserved in 0_u32..200) {
+        fn neither_purpose_takes_what_is_kept_for_the_other(limit in 2_u32..200, reserved in 0_u32..200) {
             let allowance = Allowance::new(limit, reserved);
+            for (greedy, other) in [(Purpose::Sync, Purpose::SignIn), (Purpose::SignIn, Purpose::Sync)] {
+                let mut book = CallBook::default();
+                while book.take(allowance, greedy, 7, at(0)).is_ok() {}
+                prop_assert_eq!(book.left(allowance, other, at(0)), allowance.reserved());
+            }
             let mut book = CallBook::default();
-            while book.take(allowance, Purpose::Sync, 7, at(0)).is_ok() {}
-            prop_assert_eq!(book.left(allowance, Purpose::SignIn, at(0)), allowance.reserved());
+            while book.take(allowance.for_sign_ins_only(), Purpose::SignIn, 7, at(0)).is_ok() {}
+            prop_assert_eq!(book.left(allowance, Purpose::Sync, at(0)), 0);
         }
     }
 

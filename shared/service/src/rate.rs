@@ -27,6 +27,8 @@ pub enum Attempt {
     Invite,
     /// The admin API with a credential that was refused.
     Admin,
+    /// A sign-in with Bitbucket that was refused: it has cost calls to Bitbucket, of which there are so many in an hour.
+    Refused,
 }
 
 impl Attempt {
@@ -37,10 +39,13 @@ impl Attempt {
             Self::Token => "token",
             Self::Invite => "invite",
             Self::Admin => "admin",
+            Self::Refused => "refused",
         }
     }
 }
 
+/// Minutes of an hour.
+const HOUR: i64 = 60;
 /// Minutes of a day.
 const DAY: i64 = 24 * 60;
 
@@ -99,6 +104,12 @@ impl RateKeys {
             None => Vec::new(),
         };
         self.of(attempt, b"address", &block, now)
+    }
+
+    /// The count of an address for a whole hour.
+    pub fn of_address_by_hour(&self, attempt: Attempt, address: Option<IpAddr>, now: Timestamp) -> RateKey {
+        let key = self.of_address(attempt, address, now);
+        RateKey { minute: key.minute - key.minute.rem_euclid(HOUR), long: HOUR, ..key }
     }
 
     /// The count of an account: a client, an identity, a recipient.

@@ -2,11 +2,22 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use rollcall_domain::Timestamp;
+use serde::Deserialize;
 
 use crate::error::{StoreError, failed};
 use crate::{Store, keys};
 
+#[derive(Deserialize)]
+struct Count {
+    count: u64,
+}
+
 impl Store {
+    /// How many attempts were counted under a key. One read.
+    pub async fn attempts(&self, key: &str) -> Result<u64, StoreError> {
+        Ok(self.get::<Count>(&keys::rate(key)).await?.map_or(0, |found| found.count))
+    }
+
     /// Counts one more attempt under a key that names its minute; how many there are now. One write.
     pub async fn count_attempt(&self, key: &str, ends: Timestamp) -> Result<u64, StoreError> {
         let answer = self

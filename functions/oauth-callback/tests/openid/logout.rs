@@ -2,9 +2,11 @@
 
 use http::StatusCode;
 use rollcall_delivery::logout::{Courier, Delivery};
+use rollcall_domain::WorkspaceId;
 use rollcall_domain::member::{Member, SuspensionReason};
 use rollcall_identity::provider::RedirectUri;
 use rollcall_oauth_callback::App;
+use rollcall_store::Record;
 use serde_json::json;
 
 use crate::receiver::Receiver;
@@ -19,7 +21,7 @@ async fn deliver(app: &App, member: &Member) -> Delivery {
         random: app.random(),
         caller: app.caller(),
     };
-    courier.deliver(member.workspace, member.id, app.session_limits()).await.unwrap()
+    courier.deliver(member.workspace, member.id).await.unwrap()
 }
 
 const OFFLINE: &str = "openid offline_access";
@@ -194,6 +196,7 @@ async fn an_application_that_fails_is_tried_again_and_one_that_refuses_is_not() 
         let tokens = receiver.tokens().await;
         assert_eq!(tokens.len(), attempts, "{answers:?}");
         assert!(tokens.iter().all(|token| *token == tokens[0]), "a repetition is known by its id");
+        rig.store.delete_client(client.id, Record::default()).await.unwrap();
     }
 }
 
@@ -221,6 +224,28 @@ async fn every_application_of_a_suspended_member_is_told_and_one_that_is_away_ho
 }
 
 #[tokio::test]
+async fn an_application_whose_own_session_outlives_what_it_was_given_is_told_too() {
+    let rig = Rig::new().await;
+    let receiver = Receiver::start(&[]).await;
+    let uri = receiver.uri.clone();
+    let (client, secret) = rig.client_with(|client| client.backchannel_logout_uri = Some(uri)).await;
+    let elsewhere = WorkspaceId::new(rig.now(), [9; 10]);
+    let theirs = Receiver::start(&[]).await;
+    let uri = theirs.uri.clone();
+    rig.client_with(|client| {
+        client.backchannel_logout_uri = Some(uri);
+        client.workspace = Some(elsewhere);
+    })
+    .await;
+    let ada = rig.ada().await;
+    ada.tokens(&client, &secret, "openid").await;
+    rig.clock.advance(core::time::Duration::from_hours(7 * 24));
+    ada.change(|member| assert!(member.suspend(SuspensionReason::LeftWorkspace, None, rig.now()))).await;
+    assert_eq!(deliver(&rig.app, &ada.member().await).await, Delivery { told: 1, not_told: 0 });
+    assert_eq!(theirs.tokens().await, Vec::<String>::new(), "another workspace's application hears nothing");
+}
+
+#[tokio::test]
 async fn a_deployment_on_the_internet_calls_nothing_on_the_inside() {
     let rig = Rig::with("https://rollcall.example", "1000").await;
     let receiver = Receiver::start(&[]).await;
@@ -238,6 +263,7 @@ async fn a_deployment_on_the_internet_calls_nothing_on_the_inside() {
         ada.tokens(&client, &secret, "openid").await;
         let outcome = deliver(&rig.app, &ada.member().await).await;
         assert_eq!(outcome, Delivery { told: 0, not_told: 1 }, "{inside}");
+        rig.store.delete_client(client.id, Record::default()).await.unwrap();
     }
     assert_eq!(receiver.tokens().await, Vec::<String>::new());
 }
