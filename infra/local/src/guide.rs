@@ -46,7 +46,7 @@ pub async fn what_to_try(stack: &Stack, settings: &Settings, report: &mut Report
     if settings.bitbucket == BitbucketPlayed::ByStandIn {
         report.detail("Amira Haddad can access everything and is let in; Mira Lindqvist lacks three repositories and is refused.");
         report.plain_line(&format!(
-            "{}    people and repositories, to change them",
+            "{}/_control/world    people and repositories, which can be changed there by POST",
             stack.config.bitbucket_url
         ));
     }
