@@ -6,7 +6,8 @@
 use axum::Router;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::schema::{AdditionalProperties, Schema};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Server};
 
 use crate::{App, with_handlers, *};
 
@@ -29,7 +30,21 @@ pub fn description() -> OpenApi {
     let mut all = OpenApiBuilder::new().info(info).servers(Some([Server::new("/")])).build();
     all.merge(ours);
     all.merge(rollcall_invites::description());
+    if let Some(components) = &mut all.components {
+        components.schemas.entry("Credential".to_owned()).and_modify(close);
+    }
     rollcall_admin::description::finish(all, &[])
+}
+
+/// Says of each of several kinds of object that it has no further members, which is not said of variants otherwise.
+fn close(kinds: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::OneOf(kinds)) = kinds {
+        for kind in &mut kinds.items {
+            if let RefOr::T(Schema::Object(kind)) = kind {
+                kind.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+            }
+        }
+    }
 }
 
 /// The one route that is open to everybody.

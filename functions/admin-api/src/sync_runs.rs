@@ -203,7 +203,7 @@ pub(crate) async fn list(
     post, path = "/v1/workspaces/{workspace}/sync-runs", tag = "sync runs", operation_id = "create_sync_run",
     params(("workspace" = schema::WorkspaceId, Path, description = "The workspace.")),
     request_body = NewRun,
-    responses((status = 202, description = "The run, which waits for its turn.", body = RunView)),
+    responses((status = 202, description = "The run, which waits for its turn.", body = RunView, headers(("Location" = String, description = "Where it is.")))),
 )]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -254,7 +254,7 @@ pub(crate) async fn read(
         ("run" = schema::RunId, Path, description = "The run that holds removals back, or that has shown the first plan."),
     ),
     request_body = Approval,
-    responses((status = 202, description = "The run that does it, which waits for its turn.", body = RunView)),
+    responses((status = 202, description = "The run that does it, which waits for its turn.", body = RunView, headers(("Location" = String, description = "Where it is.")))),
 )]
 pub(crate) async fn approve(
     State(app): State<App>,
@@ -283,7 +283,7 @@ pub(crate) async fn approve(
         ("workspace" = schema::WorkspaceId, Path, description = "The workspace."),
         ("run" = schema::RunId, Path, description = "The run to undo."),
     ),
-    responses((status = 202, description = "The run that does it, which waits for its turn.", body = RunView)),
+    responses((status = 202, description = "The run that does it, which waits for its turn.", body = RunView, headers(("Location" = String, description = "Where it is.")))),
 )]
 pub(crate) async fn undo(
     State(app): State<App>,

@@ -24,7 +24,7 @@ use crate::workspaces::Paging;
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewToken {
     /// What it is called.
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    #[schema(value_type = schema::Name)]
     name: Name,
     /// How far it reaches.
     reach: ReachView,

@@ -85,7 +85,7 @@ pub(crate) struct MadeWebhook {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PutWebhook {
     /// Where events are posted: an `https:` address of the public internet.
-    #[schema(max_length = 2000, format = "uri")]
+    #[schema(max_length = 2000, pattern = "^https?://[!-~]+$", example = "https://app.example.com/rollcall")]
     url: String,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct PutWebhook {
 #[utoipa::path(
     get, path = "/v1/workspaces/{workspace}/webhook", tag = "webhook", operation_id = "get_webhook",
     params(("workspace" = schema::WorkspaceId, Path, description = "The workspace.")),
-    responses((status = 200, description = "The webhook.", body = WebhookView)),
+    responses((status = 200, description = "The webhook.", body = WebhookView, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn read(
     State(app): State<App>,
@@ -114,8 +114,8 @@ pub(crate) async fn read(
     ),
     request_body = PutWebhook,
     responses(
-        (status = 200, description = "The webhook with its new address.", body = MadeWebhook),
-        (status = 201, description = "The webhook.", body = MadeWebhook),
+        (status = 200, description = "The webhook with its new address.", body = MadeWebhook, headers(("ETag" = String, description = "Its version, for `If-Match`."))),
+        (status = 201, description = "The webhook.", body = MadeWebhook, headers(("ETag" = String, description = "Its version, for `If-Match`."))),
     ),
 )]
 pub(crate) async fn put(
@@ -172,7 +172,7 @@ pub(crate) async fn put(
 #[utoipa::path(
     post, path = "/v1/workspaces/{workspace}/webhook/rotate", tag = "webhook", operation_id = "rotate_webhook_secret",
     params(("workspace" = schema::WorkspaceId, Path, description = "The workspace.")),
-    responses((status = 200, description = "The webhook with its new secret.", body = MadeWebhook)),
+    responses((status = 200, description = "The webhook with its new secret.", body = MadeWebhook, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn rotate(
     State(app): State<App>,
@@ -240,6 +240,9 @@ fn address(app: &App, text: &str) -> Result<String, Problem> {
     let refused = |why: String| Problem::invalid(vec![FieldError::at("/url", why)]);
     if text.len() > 2000 {
         return Err(refused("has more than 2000 characters".to_owned()));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refused("has characters that no URL has; write its name in ASCII (xn--…)".to_owned()));
     }
     let local = !app.admin.config().public_url.is_https();
     let url = parse_url(text, local).map_err(|error| refused(error.to_string()))?;

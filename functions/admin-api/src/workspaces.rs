@@ -26,19 +26,19 @@ use crate::App;
 struct RulesView {
     /// Only these e-mail domains; empty: any.
     #[serde(default)]
-    #[schema(max_items = 500)]
+    #[schema(value_type = Vec<schema::EmailDomain>, max_items = 500)]
     accepted_domains: BTreeSet<String>,
     /// Never these e-mail domains.
     #[serde(default)]
-    #[schema(max_items = 500)]
+    #[schema(value_type = Vec<schema::EmailDomain>, max_items = 500)]
     refused_domains: BTreeSet<String>,
     /// Only these Microsoft tenants; empty: any.
     #[serde(default)]
-    #[schema(max_items = 500)]
+    #[schema(value_type = Vec<schema::MicrosoftTenant>, max_items = 500)]
     accepted_tenants: BTreeSet<String>,
     /// Never these Microsoft tenants.
     #[serde(default)]
-    #[schema(max_items = 500)]
+    #[schema(value_type = Vec<schema::MicrosoftTenant>, max_items = 500)]
     refused_tenants: BTreeSet<String>,
 }
 
@@ -134,10 +134,10 @@ impl From<&Workspace> for WorkspaceView {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewWorkspace {
     /// Its name.
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    #[schema(value_type = schema::Name)]
     name: Name,
     /// The language of its mails (RFC 5646). Default: `en`.
-    #[schema(min_length = 2, max_length = 35)]
+    #[schema(value_type = Option<schema::Language>)]
     language: Option<String>,
 }
 
@@ -146,10 +146,10 @@ pub(crate) struct NewWorkspace {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WorkspaceChange {
     /// Its name.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    #[schema(value_type = Option<schema::Name>)]
     name: Option<Name>,
     /// The language of its mails.
-    #[schema(min_length = 2, max_length = 35)]
+    #[schema(value_type = Option<schema::Language>)]
     language: Option<String>,
     /// Which addresses and tenants may be invited, all of it.
     invite_rules: Option<RulesView>,
@@ -164,6 +164,7 @@ pub(crate) struct Paging {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 100)]
     pub(crate) limit: Option<Limit>,
     /// Where to go on: `next` of the page before.
+    #[param(value_type = Option<schema::Cursor>, inline)]
     pub(crate) cursor: Option<String>,
 }
 
@@ -193,7 +194,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     post, path = "/v1/workspaces", tag = "workspaces", operation_id = "create_workspace",
     request_body = NewWorkspace,
-    responses((status = 201, description = "The workspace.", body = WorkspaceView)),
+    responses((status = 201, description = "The workspace.", body = WorkspaceView, headers(("ETag" = String, description = "Its version, for `If-Match`."), ("Location" = String, description = "Where it is.")))),
 )]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -228,7 +229,7 @@ pub(crate) async fn create(
 #[utoipa::path(
     get, path = "/v1/workspaces/{workspace}", tag = "workspaces", operation_id = "get_workspace",
     params(("workspace" = schema::WorkspaceId, Path, description = "The workspace.")),
-    responses((status = 200, description = "The workspace.", body = WorkspaceView)),
+    responses((status = 200, description = "The workspace.", body = WorkspaceView, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn read(
     State(app): State<App>,
@@ -246,7 +247,7 @@ pub(crate) async fn read(
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what is to be changed."),
     ),
     request_body = WorkspaceChange,
-    responses((status = 200, description = "The workspace as it is now.", body = WorkspaceView)),
+    responses((status = 200, description = "The workspace as it is now.", body = WorkspaceView, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn change(
     State(app): State<App>,

@@ -74,7 +74,7 @@ pub(crate) struct InviteInput {
     #[schema(value_type = Option<schema::Time>)]
     membership_until: Option<Timestamp>,
     /// A few lines to the invited.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    #[schema(value_type = Option<schema::Note>)]
     note: Option<Note>,
     /// The only person who can accept.
     pinned: Option<PinnedInput>,

@@ -69,6 +69,7 @@ pub(crate) struct InvitesQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
     /// Where to go on: `next` of the page before.
+    #[param(value_type = Option<schema::Cursor>, inline)]
     cursor: Option<String>,
     /// Only those of which this has become.
     #[param(value_type = Option<schema::InviteStatus>, inline)]

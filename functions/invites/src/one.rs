@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use rollcall_admin::{Act, Failure, InWorkspace, schema};
-use rollcall_domain::InviteId;
 use rollcall_domain::event::EventKind;
 use rollcall_domain::invite::{Delivery, Invite, InviteState};
+use rollcall_domain::{InviteId, Timestamp};
 use rollcall_service::web::{EntityTag, IfMatch, Json, Path, Problem};
 use rollcall_store::Record;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub(crate) struct Resent {
         ("workspace" = schema::WorkspaceId, Path, description = "The workspace."),
         ("invite" = schema::InviteId, Path, description = "The invite."),
     ),
-    responses((status = 200, description = "The invite.", body = InviteView)),
+    responses((status = 200, description = "The invite.", body = InviteView, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn read(
     State(app): State<App>,
@@ -51,7 +51,11 @@ pub(crate) async fn read(
     Path(Place { invite }): Path<Place>,
 ) -> Result<impl axum::response::IntoResponse, Failure> {
     let (invite, void) = find(&app, &asked, invite).await?;
-    Ok((EntityTag::of_version(invite.version), Json(InviteView::new(&invite, void, app.admin.now()))))
+    Ok(shown(&invite, void, app.admin.now()))
+}
+
+fn shown(invite: &Invite, void: bool, now: Timestamp) -> (EntityTag, Json<InviteView>) {
+    (EntityTag::of_version(invite.version), Json(InviteView::new(invite, void, now)))
 }
 
 /// Revokes an invite: its link is dead. Revoking one that is revoked already changes nothing.
@@ -62,21 +66,21 @@ pub(crate) async fn read(
         ("invite" = schema::InviteId, Path, description = "The invite."),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what is to be changed."),
     ),
-    responses((status = 200, description = "The invite as it is now.", body = InviteView)),
+    responses((status = 200, description = "The invite as it is now.", body = InviteView, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,
     asked: InWorkspace,
     Path(Place { invite }): Path<Place>,
     if_match: Option<IfMatch>,
-) -> Result<Json<InviteView>, Failure> {
+) -> Result<impl axum::response::IntoResponse, Failure> {
     let (before, void) = find(&app, &asked, invite).await?;
     if let Some(if_match) = if_match {
         if_match.check(&EntityTag::of_version(before.version))?;
     }
     let now = app.admin.now();
     match before.state {
-        InviteState::Revoked { .. } => return Ok(Json(InviteView::new(&before, void, now))),
+        InviteState::Revoked { .. } => return Ok(shown(&before, void, now)),
         InviteState::Accepted { .. } => {
             return Err(Problem::conflict(
                 "The invite was accepted. To take back what it gave, disable the member or set an end to the membership.",
@@ -105,7 +109,7 @@ pub(crate) async fn revoke(
         )],
     };
     app.admin.store().update_invite(&revoked, &before, record).await?;
-    Ok(Json(InviteView::new(&revoked, false, now)))
+    Ok(shown(&Invite { version: revoked.version + 1, ..revoked }, false, now))
 }
 
 /// Sends an invite again, with a new link and its whole lifetime. The former link is dead.
@@ -115,13 +119,13 @@ pub(crate) async fn revoke(
         ("workspace" = schema::WorkspaceId, Path, description = "The workspace."),
         ("invite" = schema::InviteId, Path, description = "The invite."),
     ),
-    responses((status = 200, description = "The invite as it is now.", body = Resent)),
+    responses((status = 200, description = "The invite as it is now.", body = Resent, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn resend(
     State(app): State<App>,
     asked: InWorkspace,
     Path(Place { invite }): Path<Place>,
-) -> Result<Json<Resent>, Failure> {
+) -> Result<impl axum::response::IntoResponse, Failure> {
     let workspace = app.admin.workspace(asked.workspace).await?;
     let (before, _) = find(&app, &asked, invite).await?;
     let keys = app.admin.keys().await?;
@@ -168,15 +172,18 @@ pub(crate) async fn resend(
     if let Some(mailer) = app.mailer.as_deref()
         && let Err(why) = send(&app, mailer, &workspace, &anew, &link).await
     {
+        // The invite was marked, which is a version of its own.
+        anew = app.admin.store().invite(asked.workspace, anew.id).await?.unwrap_or(anew);
         anew.delivery = Delivery::Failed;
         problem = Some(not_sent(&why).to_json(None));
     }
     let shown = matches!(anew.delivery, Delivery::LinkReturned | Delivery::Failed);
-    Ok(Json(Resent {
+    let resent = Resent {
         invite: InviteView::new(&anew, false, now),
         link: shown.then(|| link.expose().to_owned()),
         problem,
-    }))
+    };
+    Ok((EntityTag::of_version(anew.version), Json(resent)))
 }
 
 /// Whether the invite may go out again, as it would be issued today.

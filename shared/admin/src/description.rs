@@ -1,12 +1,13 @@
 //! What every operation's description has in common, added in one place: who may ask, and how each refusal looks.
 
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, Required};
+use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr, Required};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::schema;
@@ -42,8 +43,26 @@ pub fn finish(mut description: OpenApi, open: &[&str]) -> OpenApi {
         let is_open = open.contains(&path.as_str());
         if let Some(post) = &mut item.post {
             post.parameters.get_or_insert_default().push(idempotency_key().into());
+            for (status, response) in &mut post.responses.responses {
+                if status.starts_with('2')
+                    && let RefOr::T(response) = response
+                {
+                    add_header(
+                        response,
+                        "Idempotency-Replayed",
+                        "`true`: the answer to the first attempt under this key.",
+                    );
+                }
+            }
         }
         for (writes, operation) in operations(item) {
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter
+                    && parameter.name == "If-Match"
+                {
+                    parameter.schema = Some(schema::EntityTags::schema());
+                }
+            }
             if is_open {
                 operation.security = Some(Vec::new());
                 continue;
@@ -74,6 +93,12 @@ fn idempotency_key() -> Parameter {
         .build()
 }
 
+fn add_header(response: &mut Response, name: &str, why: &str) {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let header = HeaderBuilder::new().schema(Some(text)).description(Some(why)).build();
+    response.headers.insert(name.to_owned(), header.into());
+}
+
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
     [
         (false, item.get.as_mut()),
@@ -89,7 +114,16 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation
 fn refusals(operation: &mut Operation, writes: bool) {
     let mut add = |status: &str, why: &str| {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response = ResponseBuilder::new().description(why).content(PROBLEM, content).build();
+        let mut response = ResponseBuilder::new().description(why).content(PROBLEM, content).build();
+        match status {
+            "401" => add_header(&mut response, "WWW-Authenticate", "How to sign in (RFC 6750)."),
+            "429" | "503" => add_header(
+                &mut response,
+                "Retry-After",
+                "After how many seconds to try again, where that is known.",
+            ),
+            _ => {}
+        }
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
     };
     add("400", "The request cannot be understood.");

@@ -35,6 +35,78 @@ macro_rules! texts {
     )+};
 }
 
+/// Texts that callers choose, as [`crate::text`] reads them.
+macro_rules! bounded {
+    ($($(#[$doc:meta])* $name:ident: $description:literal, $longest:expr, $pattern:expr, $example:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .description(Some($description))
+                    .max_length($longest)
+                    .pattern(Some($pattern))
+                    .examples([$example])
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    )+};
+}
+
+/// What is never seen or turns what stands around it, as a part of a class of characters; without the line break.
+macro_rules! invisible {
+    () => {
+        "\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff"
+    };
+}
+/// Room between letters, as a part of a class of characters.
+macro_rules! room {
+    () => {
+        "\\u0020\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000"
+    };
+}
+/// A label of a domain name.
+macro_rules! label {
+    () => {
+        "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    };
+}
+
+bounded! {
+    /// [`crate::text::Name`].
+    Name: "One line with something to see in it.", Some(crate::text::Name::LONGEST),
+        concat!("^[^\\u000a", invisible!(), "]*[^\\u000a", invisible!(), room!(), "][^\\u000a", invisible!(), "]*$"), "Acme GmbH";
+    /// [`crate::text::Note`].
+    Note: "A few lines with something to see in them.", Some(crate::text::Note::LONGEST),
+        concat!("^[^", invisible!(), "]*[^\\u000a", invisible!(), room!(), "][^", invisible!(), "]*$"), "See you on Monday.";
+    /// A language tag, as far as it is looked at.
+    Language: "A language (RFC 5646).", Some(35), "^[A-Za-z]{2}[A-Za-z0-9]{0,6}(-[A-Za-z0-9]{1,8})*$", "de-AT";
+    /// What stands behind the `@` of an address.
+    EmailDomain: "An e-mail domain.", Some(252), concat!("^(", label!(), "\\.)+", label!(), "$"), "example.com";
+    /// A tenant of Microsoft.
+    MicrosoftTenant: "A Microsoft tenant.", Some(36), "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+        "72f988bf-86f1-41af-91ab-2d7cd011db47";
+    /// An address of an application, exact to the letter.
+    RedirectUri: "An `https:` address, or an `http:` one of the caller's own machine, without a user, a fragment or an asterisk; as a browser writes it.",
+        Some(1000), "^(https://[^*#]+|http://(localhost|127\\.|\\[::1\\])[^*#]*)$", "https://app.example.com/callback";
+    /// The audience of an application's access tokens.
+    Audience: "An audience: visible characters of ASCII.", Some(255), "^[!-~]+$", "https://api.example.com";
+    /// Where a list goes on.
+    Cursor: "Where a list goes on, as a page before has said.", Some(4096), "^[A-Za-z0-9._-]+$", "1.k.c2VhbGVk";
+    /// The value of `If-Match`.
+    EntityTags: "`*`, or entity tags with their quotes.", None::<usize>,
+        "^(\\*|(W/)?\"[!#-+\\--~]*\"( *, *(W/)?\"[!#-+\\--~]*\"){0,15})$", "\"v7\"";
+}
+
 const UUID: &str = "^\\{[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\\}$";
 
 texts! {

@@ -25,6 +25,7 @@ pub mod lambda;
 mod problem;
 mod query;
 mod same_site;
+mod strict;
 
 pub use accept::prefers_html;
 pub use authorization::{Bearer, unauthorized};

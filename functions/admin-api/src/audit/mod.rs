@@ -39,6 +39,7 @@ pub(crate) struct AuditQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
     /// Where to go on: `next` of the page before, or the header `Rollcall-Next` of an export.
+    #[param(value_type = Option<schema::Cursor>, inline)]
     cursor: Option<String>,
     /// Which entries come first: `newest` (default) or `oldest`.
     #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
@@ -53,7 +54,7 @@ pub(crate) struct AuditQuery {
     responses((status = 200, description = "A page of the trail.", content(
         (Page<AuditView> = "application/json"),
         (String = "application/x-ndjson"),
-    ))),
+    ), headers(("Rollcall-Next" = String, description = "With NDJSON: where the export goes on. Missing: this was the end.")))),
 )]
 pub(crate) async fn of_workspace(
     State(app): State<App>,
@@ -71,7 +72,7 @@ pub(crate) async fn of_workspace(
     responses((status = 200, description = "A page of the trail.", content(
         (Page<AuditView> = "application/json"),
         (String = "application/x-ndjson"),
-    ))),
+    ), headers(("Rollcall-Next" = String, description = "With NDJSON: where the export goes on. Missing: this was the end.")))),
 )]
 pub(crate) async fn of_deployment(
     State(app): State<App>,

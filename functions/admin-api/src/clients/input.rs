@@ -1,5 +1,7 @@
 //! What is asked for when an application or machine is registered.
 
+use std::borrow::Cow;
+
 use rollcall_admin::schema;
 use rollcall_admin::text::Name;
 use rollcall_domain::authority::{Access, Reach};
@@ -7,18 +9,47 @@ use rollcall_domain::{Secret, TokenHash, WorkspaceId};
 use rollcall_identity::provider::{Client, MachineAccess, RedirectUri};
 use rollcall_service::web::{FieldError, Problem};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 /// How far a credential reaches: `"deployment"`, or one workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[schema(as = Reach)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum ReachView {
     /// Every workspace, and what concerns all of them.
     Deployment,
     /// One workspace.
-    #[schema(value_type = schema::WorkspaceId)]
     Workspace(WorkspaceId),
+}
+
+impl PartialSchema for ReachView {
+    fn schema() -> RefOr<Schema> {
+        let everything = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(["deployment"]))
+            .description(Some("Every workspace, and what concerns all of them."));
+        let one = ObjectBuilder::new()
+            .property("workspace", Ref::from_schema_name("WorkspaceId"))
+            .required("workspace")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .description(Some("One workspace."));
+        OneOfBuilder::new()
+            .item(everything)
+            .item(one)
+            .description(Some("How far a credential reaches: `\"deployment\"`, or one workspace."))
+            .into()
+    }
+}
+
+impl ToSchema for ReachView {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Reach")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((schema::WorkspaceId::name().into_owned(), schema::WorkspaceId::schema()));
+    }
 }
 
 impl From<Reach> for ReachView {
@@ -56,23 +87,24 @@ pub(crate) struct MachineView {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewClient {
     /// What people call it.
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    #[schema(value_type = schema::Name)]
     pub(crate) name: Name,
     /// Whether it cannot keep a secret, as a program on a desktop: it then has none, and proves itself by PKCE alone.
     #[serde(default)]
     pub(crate) public: bool,
     /// Where codes may be sent, to the letter. None: no sign-in through this client.
     #[serde(default)]
-    #[schema(max_items = 20)]
+    #[schema(value_type = Vec<schema::RedirectUri>, max_items = 20)]
     redirect_uris: Vec<String>,
     /// Where the browser may be sent after logout.
     #[serde(default)]
-    #[schema(max_items = 20)]
+    #[schema(value_type = Vec<schema::RedirectUri>, max_items = 20)]
     post_logout_redirect_uris: Vec<String>,
     /// Where logout tokens are sent.
+    #[schema(value_type = Option<schema::RedirectUri>)]
     backchannel_logout_uri: Option<String>,
     /// The audience of its access tokens: the API they are for. Default: the client's own id.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<schema::Audience>)]
     audience: Option<String>,
     /// Whose members may sign in through it. Default: those of every workspace.
     #[schema(value_type = Option<schema::WorkspaceId>)]

@@ -101,7 +101,7 @@ pub(crate) async fn list(
 /// Registers an application or machine. Its secret is shown in this answer and never again.
 #[utoipa::path(
     post, path = "/v1/clients", tag = "clients", operation_id = "create_client", request_body = NewClient,
-    responses((status = 201, description = "The client.", body = MadeClient)),
+    responses((status = 201, description = "The client.", body = MadeClient, headers(("Location" = String, description = "Where it is.")))),
 )]
 pub(crate) async fn create(
     State(app): State<App>,

@@ -115,7 +115,7 @@ pub(crate) struct ReadQuery {
 #[utoipa::path(
     get, path = "/v1/workspaces/{workspace}/connection", tag = "connection", operation_id = "get_connection",
     params(("workspace" = schema::WorkspaceId, Path, description = "The workspace."), ReadQuery),
-    responses((status = 200, description = "The connection.", body = ConnectionAnswer)),
+    responses((status = 200, description = "The connection.", body = ConnectionAnswer, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn read(
     State(app): State<App>,
@@ -156,8 +156,8 @@ pub(crate) async fn read(
     ),
     request_body = Connect,
     responses(
-        (status = 200, description = "The connection was changed.", body = ConnectedAnswer),
-        (status = 201, description = "The connection was made.", body = ConnectedAnswer),
+        (status = 200, description = "The connection was changed.", body = ConnectedAnswer, headers(("ETag" = String, description = "Its version, for `If-Match`."))),
+        (status = 201, description = "The connection was made.", body = ConnectedAnswer, headers(("ETag" = String, description = "Its version, for `If-Match`."))),
     ),
 )]
 pub(crate) async fn put(
@@ -183,13 +183,13 @@ pub(crate) async fn put(
         ("workspace" = schema::WorkspaceId, Path, description = "The workspace."),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what is to be changed."),
     ),
-    responses((status = 200, description = "The connection as it is now.", body = DisconnectedAnswer)),
+    responses((status = 200, description = "The connection as it is now.", body = DisconnectedAnswer, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
     asked: InWorkspace,
     if_match: Option<IfMatch>,
-) -> Result<Json<DisconnectedAnswer>, Failure> {
+) -> Result<impl axum::response::IntoResponse, Failure> {
     const MESSAGE: &str = "The workspace is disconnected and its credential was deleted. What was mirrored stays readable, nothing is \
                            synced, and nobody was suspended. Nobody new is let in by Bitbucket until it is connected again.";
     let now = app.admin.now();
@@ -209,8 +209,11 @@ pub(crate) async fn delete(
         };
         let record = Record { audit: vec![app.admin.audit(&asked.caller, now, act)], events: Vec::new() };
         app.admin.store().disconnect(&connected, record).await?;
+        connected.connection.version += 1;
     }
-    Ok(Json(DisconnectedAnswer { connection: ConnectionView::from(&connected.connection), message: MESSAGE }))
+    let answer =
+        DisconnectedAnswer { connection: ConnectionView::from(&connected.connection), message: MESSAGE };
+    Ok((EntityTag::of_version(connected.connection.version), Json(answer)))
 }
 
 async fn find(app: &App, asked: &InWorkspace) -> Result<Connected, Failure> {

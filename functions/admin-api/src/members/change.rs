@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for End {
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what is to be changed."),
     ),
     request_body = MemberChange,
-    responses((status = 200, description = "The member as they are now.", body = MemberView)),
+    responses((status = 200, description = "The member as they are now.", body = MemberView, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn change(
     State(app): State<App>,

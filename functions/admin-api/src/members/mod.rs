@@ -55,6 +55,7 @@ pub(crate) struct MembersQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
     /// Where to go on: `next` of the page before.
+    #[param(value_type = Option<schema::Cursor>, inline)]
     cursor: Option<String>,
     /// `suspended`: also those who are suspended or disabled.
     #[param(value_type = Option<String>, pattern = "^suspended$")]
@@ -154,7 +155,7 @@ pub(crate) struct Place {
         ("workspace" = schema::WorkspaceId, Path, description = "The workspace."),
         ("member" = schema::MemberId, Path, description = "The member."),
     ),
-    responses((status = 200, description = "The member.", body = MemberView)),
+    responses((status = 200, description = "The member.", body = MemberView, headers(("ETag" = String, description = "Its version, for `If-Match`.")))),
 )]
 pub(crate) async fn read(
     State(app): State<App>,

@@ -26,6 +26,7 @@ pub(crate) struct MirrorQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 100)]
     pub(crate) limit: Option<Limit>,
     /// Where to go on: `next` of the page before.
+    #[param(value_type = Option<schema::Cursor>, inline)]
     pub(crate) cursor: Option<String>,
     /// `removed`: also those that are gone.
     #[param(value_type = Option<String>, pattern = "^removed$")]
@@ -76,8 +77,10 @@ pub(crate) struct TeamQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
     /// Where to go on in the list of people: its `next`.
+    #[param(value_type = Option<schema::Cursor>, inline)]
     people_cursor: Option<String>,
     /// Where to go on in the list of repositories: its `next`.
+    #[param(value_type = Option<schema::Cursor>, inline)]
     repositories_cursor: Option<String>,
 }
 

@@ -14,6 +14,7 @@ async fn each_kind_of_bad_body_has_its_status_and_says_where() {
         ("{", 400, None),
         ("{\"name\":\"a\"} x", 400, None),
         ("[]", 422, Some("")),
+        ("[\"a\"]", 422, Some("")),
         ("{}", 422, Some("")),
         ("{\"name\":1}", 422, Some("/name")),
         ("{\"name\":\"\"}", 422, Some("/name")),
