@@ -9,7 +9,10 @@ use http::header::CONTENT_TYPE;
 use utoipa::openapi::schema::{AdditionalProperties, Schema};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Server};
 
-use crate::{App, with_handlers, *};
+use crate::{
+    App, audit, clients, connection, events, members, refused, repositories, sync_runs, teams, tokens,
+    webhook, with_handlers, workspaces,
+};
 
 /// The path of the description itself, which anybody may read.
 pub(crate) const PATH: &str = "/v1/openapi.json";

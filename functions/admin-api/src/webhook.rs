@@ -164,7 +164,8 @@ pub(crate) async fn put(
         (StatusCode::CREATED, store.put_webhook(&webhook, true, record).await?, Some(secret))
     };
     let progress = if secret.is_some() { Progress::default() } else { progress };
-    let made = MadeWebhook { about: WebhookView::new(&webhook, &progress), secret: secret.map(shown) };
+    let made =
+        MadeWebhook { about: WebhookView::new(&webhook, &progress), secret: secret.as_ref().map(shown) };
     Ok((status, EntityTag::of_version(webhook.version), Json(made)))
 }
 
@@ -197,7 +198,7 @@ pub(crate) async fn rotate(
     };
     let record = Record { audit: vec![app.admin.audit(&asked.caller, now, act)], events: Vec::new() };
     let webhook = app.admin.store().put_webhook(&after, false, record).await?;
-    let made = MadeWebhook { about: WebhookView::new(&webhook, &progress), secret: Some(shown(secret)) };
+    let made = MadeWebhook { about: WebhookView::new(&webhook, &progress), secret: Some(shown(&secret)) };
     Ok((EntityTag::of_version(webhook.version), Json(made)))
 }
 
@@ -260,6 +261,6 @@ fn sealed(
     })
 }
 
-fn shown(secret: SigningSecret) -> String {
+fn shown(secret: &SigningSecret) -> String {
     secret.shown().expose().to_owned()
 }
