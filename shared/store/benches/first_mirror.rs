@@ -33,7 +33,7 @@ const GROUPS_OF_EACH: u128 = 10;
 /// The changes of a first mirror: the order is that of a real plan.
 fn plan(people: u128) -> Vec<Change> {
     let groups = (people / 50).max(GROUPS_OF_EACH);
-    let team = |n: u128| TeamId::new(NOW, n.to_le_bytes()[..10].try_into().unwrap());
+    let team = |n: u128| TeamId::new(NOW, n.to_be_bytes()[6..].try_into().unwrap());
     let account = |n: u128| AccountUuid::new(Uuid::from_u128(n));
     let mut changes = Vec::new();
     for n in 0..people {
@@ -121,7 +121,8 @@ async fn measure(people: u128) -> f64 {
     let next = std::sync::atomic::AtomicU64::new(0);
     let random = || {
         let mut ten = [0; 10];
-        ten[..8].copy_from_slice(&next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_le_bytes());
+        // The first bytes give some of their bits away to the form of an id.
+        ten[2..].copy_from_slice(&next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_be_bytes());
         ten
     };
     let context = Context {

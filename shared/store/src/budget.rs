@@ -9,7 +9,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures_util::future::BoxFuture;
@@ -19,6 +19,8 @@ use rollcall_bitbucket::{
 use rollcall_domain::Timestamp;
 use rollcall_domain::budget::{Allowance, CallBook, Chunk, Purpose};
 use tokio::sync::Mutex;
+
+use crate::error::in_short;
 
 /// How often a change is tried against others who change the same book.
 const ATTEMPTS: u32 = 24;
@@ -127,15 +129,14 @@ impl BudgetTable {
         };
         match put.send().await {
             Ok(_) => Ok(Written::Yes),
-            Err(SdkError::ServiceError(error)) => match error.err() {
-                PutItemError::ConditionalCheckFailedException(overtaken) => {
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(overtaken)) => {
                     Ok(Written::Overtaken(overtaken.item().map(parse).transpose()?))
                 }
                 // A transaction has the item in hand at this moment.
-                PutItemError::TransactionConflictException(_) => Ok(Written::Overtaken(None)),
-                other => Err(failed("write", other)),
+                Some(PutItemError::TransactionConflictException(_)) => Ok(Written::Overtaken(None)),
+                _ => Err(failed("write", &error)),
             },
-            Err(error) => Err(failed("write", &error)),
         }
     }
 
@@ -161,8 +162,12 @@ fn parse(item: &HashMap<String, AttributeValue>) -> Result<Known, LedgerError> {
     known.ok_or_else(|| LedgerError("the item of the call budget cannot be read".to_owned()))
 }
 
-fn failed(what: &str, error: &(impl std::error::Error + 'static)) -> LedgerError {
-    LedgerError(format!("could not {what} the call budget: {}", DisplayErrorContext(error)))
+fn failed<E, R>(what: &str, error: &SdkError<E, R>) -> LedgerError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    LedgerError(format!("could not {what} the call budget: {}", in_short(error)))
 }
 
 /// Between nothing and some hundredths of a second, longer with each attempt, so that those who compete do not march in step.

@@ -43,7 +43,26 @@ impl StoreError {
     }
 }
 
-/// From a failed call: throttling apart, everything else with the SDK's own words, which carry no item.
+/// What a failed call comes down to in a word: the error's code, or where it broke. All of it goes to the log: it may end up in a
+/// run's record, which admins of a workspace read, and says more of the deployment than is theirs to know.
+pub(crate) fn in_short<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    tracing::warn!(error = %DisplayErrorContext(error), "a call to the table failed");
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    let way = match error {
+        SdkError::TimeoutError(_) => "it took too long",
+        SdkError::DispatchFailure(_) => "it cannot be reached",
+        SdkError::ConstructionFailure(_) => "the call could not be made",
+        SdkError::ResponseError(_) | SdkError::ServiceError(_) => "it answers with something else",
+        _ => "unknown",
+    };
+    code.unwrap_or(way).to_owned()
+}
+
+/// From a failed call.
 pub(crate) fn failed<E, R>(error: &SdkError<E, R>) -> StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -54,6 +73,6 @@ where
         Some("ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded") => {
             StoreError::Throttled
         }
-        _ => StoreError::Unavailable(DisplayErrorContext(error).to_string()),
+        _ => StoreError::Unavailable(in_short(error)),
     }
 }

@@ -76,6 +76,12 @@ fn ledger(endpoint: &str) -> BudgetTable {
     BudgetTable::new(client(endpoint), TABLE, credential().id(), Allowance::new(LIMIT, RESERVED))
 }
 
+/// A book from which no sync takes.
+fn of_sign_ins(endpoint: &str) -> BudgetTable {
+    let allowance = Allowance::new(LIMIT, RESERVED).for_sign_ins_only();
+    BudgetTable::new(client(endpoint), TABLE, credential().id(), allowance)
+}
+
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_seconds(1_700_000_040 + 60 * minute)
 }
@@ -199,7 +205,7 @@ async fn processes_that_share_a_budget_never_exceed_it_together() {
 #[tokio::test]
 async fn taking_a_chunk_costs_one_write_and_what_others_took_is_noticed() {
     let database = database().await;
-    let (one, other) = (ledger(&database), ledger(&database));
+    let (one, other) = (of_sign_ins(&database), of_sign_ins(&database));
     let mut taken = 0;
     for ledger in [&one, &other, &one, &one, &other, &other] {
         taken += ledger.take(Purpose::SignIn, 25, at(0)).await.unwrap().left(at(0));
@@ -215,7 +221,7 @@ async fn taking_a_chunk_costs_one_write_and_what_others_took_is_noticed() {
 #[tokio::test]
 async fn what_one_gives_back_or_pauses_holds_for_the_other() {
     let database = database().await;
-    let (one, other) = (ledger(&database), ledger(&database));
+    let (one, other) = (of_sign_ins(&database), of_sign_ins(&database));
     let chunk = one.take(Purpose::SignIn, LIMIT, at(0)).await.unwrap();
     assert!(other.take(Purpose::SignIn, 1, at(0)).await.is_err());
     one.give_back(chunk, at(0)).await.unwrap();
@@ -230,7 +236,7 @@ async fn what_one_gives_back_or_pauses_holds_for_the_other() {
 async fn many_who_take_at_once_each_get_their_own_calls() {
     let database = database().await;
     let takers = (0..10).map(|_| {
-        let ledger = ledger(&database);
+        let ledger = of_sign_ins(&database);
         async move {
             let mut taken = 0;
             while let Ok(chunk) = ledger.take(Purpose::SignIn, 4, at(0)).await {
