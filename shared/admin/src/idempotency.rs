@@ -11,7 +11,7 @@ use axum::extract::{OptionalFromRequestParts, OriginalUri, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use rollcall_domain::authority::Principal;
@@ -19,6 +19,8 @@ use rollcall_domain::{Secret, TokenHash};
 use rollcall_service::seal::{Purpose, Sealer};
 use rollcall_service::web::{BODY_LIMIT, FieldError, IdempotencyKey, Problem};
 use rollcall_store::Remembered;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::caller::Caller;
 use crate::failure::Failure;
@@ -84,6 +86,26 @@ fn name(principal: &Principal) -> String {
     }
 }
 
+/// The headers that belong to an answer.
+const KEPT: [HeaderName; 3] = [CONTENT_TYPE, ETAG, LOCATION];
+
+/// An answer as it is kept, inside of its seal.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// The values of [`KEPT`], in its order.
+    headers: [Option<String>; 3],
+    body: String,
+}
+
+impl Kept {
+    /// As it is sealed, unless it is too long to be kept.
+    fn new(headers: &HeaderMap, body: &Bytes) -> Option<Zeroizing<Vec<u8>>> {
+        let value = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = (body.len() <= LONGEST).then(|| String::from_utf8(body.to_vec()).ok()).flatten()?;
+        serde_json::to_vec(&Self { headers: KEPT.map(value), body }).ok().map(Zeroizing::new)
+    }
+}
+
 struct Attempt {
     scope: String,
     key: String,
@@ -100,12 +122,12 @@ impl Attempt {
             body: String::new(),
             locked_until: now.plus(LOCK),
         };
+        // Where whoever began it died on the way, what they did is found again by the handler, or is done again.
         if admin.store().remember_start(&self.scope, &self.key, &started, now).await? {
             return Ok(None);
         }
         let Some(known) = admin.store().remembered(&self.scope, &self.key, now).await? else {
-            // Past its end, and not deleted yet: the key is free again.
-            return self.take_over(admin, &started).await;
+            return Err(busy().into());
         };
         if known.request != self.request {
             return Err(Problem::invalid(vec![FieldError {
@@ -117,17 +139,8 @@ impl Attempt {
         }
         match known.status {
             Some(status) => Ok(Some(self.replay(keys, status, &known.body)?)),
-            None if !known.locked_until.has_passed(now) => Err(busy().into()),
-            // Whoever began it died on the way. What they did is found again by the handler, or is done again.
-            None => self.take_over(admin, &started).await,
+            None => Err(busy().into()),
         }
-    }
-
-    /// Takes up a key that nobody holds any more: one of those who try it at the same time.
-    async fn take_over(&self, admin: &Admin, started: &Remembered) -> Result<Option<Response>, Failure> {
-        admin.store().forget_request(&self.scope, &self.key).await?;
-        let taken = admin.store().remember_start(&self.scope, &self.key, started, admin.now()).await?;
-        if taken { Ok(None) } else { Err(busy().into()) }
     }
 
     fn context(&self) -> String {
@@ -135,20 +148,26 @@ impl Attempt {
     }
 
     fn replay(&self, keys: &Keys, status: u16, sealed: &str) -> Result<Response, Failure> {
-        let opened = Sealer::new(&keys.sealing, Purpose::Answer).open(&self.context(), sealed);
-        let body = opened.map_err(|error| {
-            tracing::error!(%error, "a remembered answer cannot be opened");
+        let lost = |error: &dyn core::fmt::Display| {
+            tracing::error!(%error, "a remembered answer cannot be read");
             Problem::conflict(
                 "This request was done before. Its answer cannot be shown again; read what it has made.",
             )
-        })?;
-        let status = StatusCode::from_u16(status).map_err(|_| Problem::internal())?;
-        let media_type = if status.is_success() { "application/json" } else { "application/problem+json" };
-        let headers = [
-            (CONTENT_TYPE, HeaderValue::from_static(media_type)),
-            (REPLAYED, HeaderValue::from_static("true")),
-        ];
-        Ok((status, headers, body.to_vec()).into_response())
+        };
+        let opened = Sealer::new(&keys.sealing, Purpose::Answer).open(&self.context(), sealed);
+        let opened = opened.map_err(|error| lost(&error))?;
+        let kept: Kept = serde_json::from_slice(&opened).map_err(|error| lost(&error))?;
+        let mut response = kept.body.into_response();
+        *response.status_mut() = StatusCode::from_u16(status).map_err(|_| Problem::internal())?;
+        for (name, value) in KEPT.into_iter().zip(kept.headers) {
+            let value = value.map(|value| HeaderValue::from_str(&value)).transpose();
+            match value.map_err(|error| lost(&error))? {
+                Some(value) => response.headers_mut().insert(name, value),
+                None => response.headers_mut().remove(name),
+            };
+        }
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        Ok(response)
     }
 
     /// Remembers the answer, or gives the key free where trying again makes sense.
@@ -162,9 +181,8 @@ impl Attempt {
         }
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
-        let sealed = (body.len() <= LONGEST)
-            .then(|| Sealer::new(&keys.sealing, Purpose::Answer).seal(&self.context(), &body).ok())
-            .flatten();
+        let sealed = Kept::new(&parts.headers, &body)
+            .and_then(|kept| Sealer::new(&keys.sealing, Purpose::Answer).seal(&self.context(), &kept).ok());
         let Some(sealed) = sealed else {
             tracing::error!("an answer is too long to be remembered");
             return Ok(Response::from_parts(parts, Body::from(body)));

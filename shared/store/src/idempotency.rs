@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +20,9 @@ pub struct Remembered {
     pub request: String,
     /// The status of the answer; `None`: it is being worked on, or was given up.
     pub status: Option<u16>,
-    /// The body of the answer. Nothing secret: what is shown once is not remembered.
+    /// The answer, sealed: it can hold what is shown once.
     pub body: String,
-    /// Until when nobody else takes it up.
+    /// Until when nobody else takes it up. An answer holds until it is forgotten.
     pub locked_until: Timestamp,
 }
 
@@ -36,7 +37,8 @@ impl Store {
         self.get_unexpired(&keys::idempotency(scope, key), now).await
     }
 
-    /// Takes a key up. `false`: somebody else has.
+    /// Takes a key up that nobody holds, or of which whoever held it has died: of many who try at the same time, one.
+    /// `false`: somebody else has it.
     pub async fn remember_start(
         &self,
         scope: &str,
@@ -46,7 +48,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut transaction = self.transaction();
         let place = keys::idempotency(scope, key);
-        transaction.put("idempotency key", &place, start, Some(now.plus(KEEP)), When::New)?;
+        let when = When::NewOrLess("locked_until", AttributeValue::N(now.as_millis().to_string()));
+        transaction.put("idempotency key", &place, start, Some(now.plus(KEEP)), when)?;
         match transaction.commit().await {
             Ok(()) => Ok(true),
             Err(error) if error.is_conflict() => Ok(false),
@@ -54,7 +57,7 @@ impl Store {
         }
     }
 
-    /// Remembers the answer.
+    /// Remembers the answer, for a day.
     pub async fn remember_answer(
         &self,
         scope: &str,
@@ -62,9 +65,11 @@ impl Store {
         answer: &Remembered,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let ends = now.plus(KEEP);
+        let answer = Remembered { locked_until: ends, ..answer.clone() };
         let mut transaction = self.transaction();
         let place = keys::idempotency(scope, key);
-        transaction.put("idempotency key", &place, answer, Some(now.plus(KEEP)), When::Always)?;
+        transaction.put("idempotency key", &place, &answer, Some(ends), When::Always)?;
         transaction.commit().await
     }
 

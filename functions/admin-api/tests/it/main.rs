@@ -13,6 +13,7 @@ mod description;
 mod members;
 mod principals;
 mod reads;
+mod repeated;
 mod runs;
 mod support;
 mod tokens;
