@@ -1,6 +1,7 @@
 //! Replaying events, in order.
 
 use axum::extract::State;
+use http::StatusCode;
 use rollcall_admin::cloud_event::CloudEvent;
 use rollcall_admin::page::Limit;
 use rollcall_admin::{Caller, Failure, schema};
@@ -20,7 +21,7 @@ pub(crate) struct EventsQuery {
     /// Of which workspace. Can be left out by a credential that is bound to one.
     #[param(value_type = Option<schema::WorkspaceId>, inline)]
     workspace: Option<WorkspaceId>,
-    /// The `sequence` of the last event that is known already. Left out: from the oldest on that is still kept.
+    /// The `sequence` of the last event that is known already. Left out or 0: from the oldest on that is still kept.
     #[param(value_type = Option<u64>, minimum = 0)]
     after: Option<u64>,
     /// How many at most.
@@ -48,10 +49,29 @@ pub(crate) struct Events {
     next: Option<String>,
 }
 
+/// Problem details, and where to go on.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EventsGone {
+    /// What is wrong.
+    #[serde(flatten)]
+    problem: schema::Problem,
+    /// The number of the last event: what to give as `after` once everything was listed anew.
+    last: String,
+}
+
 /// Replays the events of a workspace in order, as CloudEvents 1.0. They are kept for 30 days.
+///
+/// Nothing is left out in silence: where those that follow `after` are not kept any more, the answer is 410, and `last` in it is the
+/// number to go on from after everything was listed anew.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "list_events", params(EventsQuery),
-    responses((status = 200, description = "Events in order.", body = Events)),
+    responses(
+        (status = 200, description = "Events in order.", body = Events),
+        (
+            status = 410, description = "The events that follow are not kept any more.",
+            body = EventsGone, content_type = "application/problem+json",
+        ),
+    ),
 )]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -71,6 +91,9 @@ pub(crate) async fn list(
     app.admin.workspace(workspace).await?;
     let limit = query.limit.unwrap_or_default().get();
     let page = app.admin.store().events_after(workspace, query.after.unwrap_or(0), limit).await?;
+    if let Some(after) = query.after.filter(|after| *after > 0) {
+        check_gap(&app, workspace, after, page.items.first()).await?;
+    }
     let next = page.next.as_ref().and_then(|_| page.items.last()).map(|last| last.sequence.to_string());
     let url = app.admin.config().public_url.as_str();
     let numbered = |stored: &StoredEvent| NumberedEvent {
@@ -78,4 +101,33 @@ pub(crate) async fn list(
         sequence: stored.sequence.to_string(),
     };
     Ok(Json(Events { items: page.items.iter().map(numbered).collect(), next }))
+}
+
+/// Refuses to go on where events are missing in between: they expired, or the table was put back to an earlier time.
+async fn check_gap(
+    app: &App,
+    workspace: WorkspaceId,
+    after: u64,
+    next: Option<&StoredEvent>,
+) -> Result<(), Failure> {
+    let is_next = |sequence: u64| after.checked_add(1) == Some(sequence);
+    if next.is_some_and(|next| is_next(next.sequence)) {
+        return Ok(());
+    }
+    let store = app.admin.store();
+    let last = store.last_event(workspace).await?;
+    if next.is_none() && last == after {
+        return Ok(());
+    }
+    // One that was written a moment ago is not missing.
+    let again = store.events_after(workspace, after, 1).await?;
+    if again.items.first().is_some_and(|event| is_next(event.sequence)) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::GONE, "events-gone", "These events are not kept any more")
+        .detail(format!(
+            "Event {after} is not followed by those that are kept. List everything anew, then go on with after={last}."
+        ))
+        .member("last", last.to_string())
+        .into())
 }

@@ -99,7 +99,7 @@ struct Kept {
 
 impl Kept {
     /// As it is sealed, unless it is too long to be kept.
-    fn new(headers: &HeaderMap, body: &Bytes) -> Option<Zeroizing<Vec<u8>>> {
+    fn written(headers: &HeaderMap, body: &Bytes) -> Option<Zeroizing<Vec<u8>>> {
         let value = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = (body.len() <= LONGEST).then(|| String::from_utf8(body.to_vec()).ok()).flatten()?;
         serde_json::to_vec(&Self { headers: KEPT.map(value), body }).ok().map(Zeroizing::new)
@@ -181,7 +181,7 @@ impl Attempt {
         }
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
-        let sealed = Kept::new(&parts.headers, &body)
+        let sealed = Kept::written(&parts.headers, &body)
             .and_then(|kept| Sealer::new(&keys.sealing, Purpose::Answer).seal(&self.context(), &kept).ok());
         let Some(sealed) = sealed else {
             tracing::error!("an answer is too long to be remembered");

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::reading::{Page, Position};
+use crate::transaction::Sequence;
 use crate::{Store, keys};
 
 /// An event with its number.
@@ -24,6 +25,12 @@ pub fn workspace_of(partition: &str) -> Option<WorkspaceId> {
 }
 
 impl Store {
+    /// The number of the workspace's last event; 0: there was none yet. One read.
+    pub async fn last_event(&self, workspace: WorkspaceId) -> Result<u64, StoreError> {
+        let sequence: Option<Sequence> = self.get(&keys::sequence(workspace)).await?;
+        Ok(sequence.map_or(0, |sequence| sequence.last))
+    }
+
     /// The events after a number, in order; the newest of all if `limit` allows. One query.
     pub async fn events_after(
         &self,

@@ -114,6 +114,11 @@ pub(crate) fn responsibility(workspace: WorkspaceId, team: TeamId, repository: R
     Key::new(of(workspace, "responsibilities"), format!("{team}#{repository}"))
 }
 
+/// The same once more, in the order of repositories: for a page of them, one range.
+pub(crate) fn responsible_team(workspace: WorkspaceId, repository: RepositoryUuid, team: TeamId) -> Key {
+    Key::new(of(workspace, "responsible-teams"), format!("{repository}#{team}"))
+}
+
 pub(crate) fn member(workspace: WorkspaceId, member: MemberId) -> Key {
     Key::new(of(workspace, "members"), member.to_string())
 }

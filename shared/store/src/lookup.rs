@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rollcall_domain::bitbucket::{ProjectUuid, RepositoryUuid};
 use rollcall_domain::identity::{EmailAddress, Identity};
 use rollcall_domain::invite::{Invite, InviteState};
 use rollcall_domain::member::Member;
-use rollcall_domain::mirror::{Person, Team};
+use rollcall_domain::mirror::{Project, Team};
 use rollcall_domain::{InviteId, MemberId, TeamId, Timestamp, WorkspaceId};
 
 use crate::error::StoreError;
@@ -85,17 +86,35 @@ impl Store {
         Ok(pending().filter(is_void).map(|invite| invite.id).collect())
     }
 
-    /// Everybody of the Bitbucket workspace, those who left included.
-    pub async fn all_people(&self, workspace: WorkspaceId) -> Result<Vec<Person>, StoreError> {
-        self.query_all(&keys::of(workspace, "people")).await
-    }
-
-    /// Every responsibility.
-    pub async fn all_responsibilities(
+    /// Some projects.
+    pub async fn projects_by_uuid(
         &self,
         workspace: WorkspaceId,
+        uuids: &[ProjectUuid],
+    ) -> Result<Vec<Project>, StoreError> {
+        let wanted: Vec<_> = uuids.iter().map(|uuid| keys::project(workspace, *uuid)).collect();
+        self.get_many(&wanted).await
+    }
+
+    /// Who is responsible for the repositories from one to another, as a page of them has them.
+    pub async fn responsibilities_between(
+        &self,
+        workspace: WorkspaceId,
+        first: RepositoryUuid,
+        last: RepositoryUuid,
     ) -> Result<Vec<Responsibility>, StoreError> {
-        self.query_all(&keys::of(workspace, "responsibilities")).await
+        // `~` comes after everything that a team's id begins with.
+        let (from, to) = (format!("{first}#"), format!("{last}#~"));
+        self.query_between(&keys::of(workspace, "responsible-teams"), &from, &to).await
+    }
+
+    /// How many people are in a team.
+    pub async fn count_people_of_team(
+        &self,
+        workspace: WorkspaceId,
+        team: TeamId,
+    ) -> Result<usize, StoreError> {
+        self.count(&keys::team_people(workspace, team)).await
     }
 
     /// Every team, those removed included.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Select};
 use futures_util::future::try_join_all;
 use rollcall_domain::Timestamp;
 use serde::de::DeserializeOwned;
@@ -132,6 +132,60 @@ impl Store {
         }
         let answer = query.send().await.map_err(|error| failed(&error))?;
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
+    }
+
+    /// Every item of a partition whose `sk` is in a range, both ends included.
+    pub(crate) async fn query_between<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(self.table())
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+                .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
+                .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
+                .set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(|error| failed(&error))?;
+            for found in answer.items.unwrap_or_default() {
+                items.push(item::read(found)?);
+            }
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// How many items a partition has.
+    pub(crate) async fn count(&self, pk: &str) -> Result<usize, StoreError> {
+        let mut count = 0;
+        let mut start = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(self.table())
+                .consistent_read(true)
+                .select(Select::Count)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+                .set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(|error| failed(&error))?;
+            count += usize::try_from(answer.count).unwrap_or_default();
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     /// The items of these keys that are there, in no order. A key that is named twice is read once.

@@ -72,7 +72,8 @@ impl Touched {
             + self.teams.len()
             + self.projects.len()
             + self.repositories.len()
-            + self.responsibilities.len()
+            // Each is written twice: in the order of teams, and in that of repositories.
+            + 2 * self.responsibilities.len()
             + self.places.len()
             + self.record.audit.len()
             + self.record.events.len()
@@ -217,13 +218,16 @@ impl Store {
             transaction.put("repository", &key, repository, None, When::Always)?;
         }
         for (team, repository) in responsibilities {
-            let key = keys::responsibility(workspace, team, repository);
-            match mirror.responsibilities.get(&(team, repository)) {
-                Some(permission) => {
-                    let row = Responsibility { team, repository, permission: *permission };
-                    transaction.put("responsibility", &key, &row, None, When::Always)?;
+            let permission = mirror.responsibilities.get(&(team, repository)).copied();
+            let row = permission.map(|permission| Responsibility { team, repository, permission });
+            for key in [
+                keys::responsibility(workspace, team, repository),
+                keys::responsible_team(workspace, repository, team),
+            ] {
+                match &row {
+                    Some(row) => transaction.put("responsibility", &key, row, None, When::Always)?,
+                    None => transaction.delete("responsibility", &key, When::Always)?,
                 }
-                None => transaction.delete("responsibility", &key, When::Always)?,
             }
         }
         for (team, person) in places {

@@ -2,7 +2,7 @@
 
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use rollcall_admin::page::{List, Page};
@@ -34,13 +34,16 @@ pub(crate) async fn list(
     app.admin.workspace(workspace).await?;
     let store = app.admin.store();
     let page = store.repositories(workspace, after.as_ref(), query.limit.unwrap_or_default().get()).await?;
-    let projects = store.projects(workspace).await?;
+    let projects: BTreeSet<ProjectUuid> = page.items.iter().map(|repository| repository.project).collect();
+    let projects = store.projects_by_uuid(workspace, &projects.into_iter().collect::<Vec<_>>()).await?;
     let projects: BTreeMap<ProjectUuid, &Project> =
         projects.iter().map(|project| (project.uuid, project)).collect();
     let mut teams: BTreeMap<RepositoryUuid, Vec<ResponsibleTeam>> = BTreeMap::new();
-    for responsibility in store.all_responsibilities(workspace).await? {
-        let team = ResponsibleTeam { team: responsibility.team, permission: responsibility.permission };
-        teams.entry(responsibility.repository).or_default().push(team);
+    if let (Some(first), Some(last)) = (page.items.first(), page.items.last()) {
+        for responsibility in store.responsibilities_between(workspace, first.uuid, last.uuid).await? {
+            let team = ResponsibleTeam { team: responsibility.team, permission: responsibility.permission };
+            teams.entry(responsibility.repository).or_default().push(team);
+        }
     }
     let shown = page.items.iter().filter(|repository| query.include.is_some() || !repository.removed);
     let items = shown

@@ -57,14 +57,8 @@ pub(crate) async fn list(
     app.admin.workspace(asked.workspace).await?;
     let store = app.admin.store();
     let page = store.teams(asked.workspace, after.as_ref(), query.limit.unwrap_or_default().get()).await?;
-    let mut members: BTreeMap<TeamId, usize> = BTreeMap::new();
-    for person in store.all_people(asked.workspace).await?.iter().filter(|person| !person.left) {
-        for team in &person.teams {
-            *members.entry(*team).or_default() += 1;
-        }
-    }
     let shown = page.items.iter().filter(|team| query.include.is_some() || !team.removed);
-    let items = shown.map(|team| TeamView::new(team, members.get(&team.id).copied().unwrap_or(0))).collect();
+    let items = shown.map(TeamView::new).collect();
     Ok(Json(list.page(items, page.next.as_ref())?))
 }
 
@@ -129,11 +123,10 @@ pub(crate) async fn read(
         people.iter().map(|person| PersonView::new(person, member_of(person.uuid))).collect();
     people.sort_by_key(PersonView::order);
 
-    let places_held = if places.next.is_none() && people_after.is_none() {
+    let members = if places.next.is_none() && people_after.is_none() {
         places.items.len()
     } else {
-        let everybody = store.all_people(workspace).await?;
-        everybody.iter().filter(|person| !person.left && person.teams.contains(&id)).count()
+        store.count_people_of_team(workspace, id).await?
     };
 
     let held = store.responsibilities_of_team(workspace, id, repositories_after.as_ref(), limit).await?;
@@ -148,7 +141,8 @@ pub(crate) async fn read(
     });
 
     Ok(Json(TeamDetail {
-        team: TeamView::new(&team, places_held),
+        team: TeamView::new(&team),
+        members,
         people: people_list.page(people, places.next.as_ref())?,
         repositories: repositories_list.page(responsible.collect(), held.next.as_ref())?,
     }))

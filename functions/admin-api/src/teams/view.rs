@@ -19,8 +19,6 @@ pub(crate) struct TeamView {
     name: String,
     /// The group's slug.
     slug: String,
-    /// How many people are in it.
-    members: usize,
     /// Whether the group is gone.
     removed: bool,
     /// Where it comes from: `bitbucket`.
@@ -30,12 +28,11 @@ pub(crate) struct TeamView {
 }
 
 impl TeamView {
-    pub(crate) fn new(team: &Team, members: usize) -> Self {
+    pub(crate) fn new(team: &Team) -> Self {
         Self {
             id: team.id,
             name: team.name.clone(),
             slug: team.slug.to_string(),
-            members,
             removed: team.removed,
             external_source: "bitbucket",
             external_source_id: team.slug.to_string(),
@@ -94,6 +91,8 @@ pub(crate) struct TeamDetail {
     /// The team.
     #[serde(flatten)]
     pub(crate) team: TeamView,
+    /// How many people are in it.
+    pub(crate) members: usize,
     /// Its people.
     pub(crate) people: Page<PersonView>,
     /// The repositories it is responsible for.

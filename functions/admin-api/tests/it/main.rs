@@ -10,6 +10,7 @@
 mod bad_input;
 mod connecting;
 mod description;
+mod dying;
 mod members;
 mod principals;
 mod reads;

@@ -3,12 +3,14 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use rollcall_admin::testing::{Answered, As, Call};
+use rollcall_admin::testing::{Answered, As, Call, Deployment};
 use rollcall_domain::audit::Actor;
 use rollcall_domain::authority::{Access, Reach};
-use rollcall_domain::member::Role;
+use rollcall_domain::identity::Provider;
+use rollcall_domain::member::{Member, Role};
 use rollcall_domain::mirror::Team;
 use rollcall_domain::{Secret, TokenHash, WorkspaceId};
+use rollcall_identity::provider::{About, Grant, Issue, Scopes};
 use rollcall_store::runs::RunStatus;
 use rollcall_store::{AdminToken, Key, Record, When};
 use serde_json::json;
@@ -68,7 +70,7 @@ fn routes(own: &Things, other: &Things) -> Vec<(String, String, Kind)> {
 }
 
 /// The ids of what is there in a workspace, by their names in paths.
-type Things = BTreeMap<&'static str, String>;
+pub(crate) type Things = BTreeMap<&'static str, String>;
 
 /// Puts one thing of each kind into a workspace.
 async fn furnish(world: &World, workspace: WorkspaceId) -> Things {
@@ -133,18 +135,63 @@ fn verdict(answer: &Answered) -> Verdict {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_route_lets_exactly_those_through_who_may() {
-    use Verdict::{Forbidden, NotThere, Through, Unknown};
-    type Expected = Box<dyn Fn(Kind, bool) -> Verdict>;
+/// A token whose end has come.
+async fn ended_token(deployment: &Deployment) -> As {
+    let admin = &deployment.admin;
+    let secret = Secret::new("rca_of-yesterday");
+    let token = AdminToken {
+        id: admin.new_id(admin.now()),
+        name: "t".into(),
+        hash: TokenHash::of(&secret),
+        reach: Reach::Deployment,
+        access: Access::Write,
+        made_by: Actor::Bootstrap,
+        created_at: admin.now(),
+        expires_at: Some(admin.now()),
+        used_at: None,
+    };
+    admin.store().create_admin_token(&token, Record::default()).await.unwrap();
+    As::Bearer(secret.expose().to_owned())
+}
 
-    let world = World::start().await;
-    let deployment = &world.deployment;
-    let own = deployment.workspace("Own").await;
-    let other = deployment.workspace("Other").await;
-    crate::runs::connect(&world, own, 1).await;
-    crate::runs::connect(&world, other, 2).await;
-    let (_, admin) = deployment.member(own, "ada", Role::Admin).await;
+/// What an application holds after somebody has signed in there: their access token and their ID token.
+async fn tokens_of_a_member(deployment: &Deployment, member: &Member) -> (As, As) {
+    let admin = &deployment.admin;
+    let now = admin.now();
+    let (client, _) = deployment.machine(Reach::Deployment, Access::Write).await;
+    let grant = Grant {
+        id: admin.new_id(now),
+        client: client.id,
+        member: member.id,
+        workspace: member.workspace,
+        epoch: member.epoch,
+        session: admin.new_id(now),
+        provider: Provider::Google,
+        auth_time: now,
+        nonce: None,
+        scopes: Scopes::parse("openid profile email").unwrap(),
+    };
+    let about =
+        About { role: member.role, teams: Vec::new(), name: member.display_name.clone(), email: None };
+    let issue = Issue { grant: &grant, scopes: grant.scopes, about: &about, client: &client, refresh: None };
+    let keys = admin.keys().await.ok().unwrap();
+    let answer = json!(keys.issuer.answer(&issue, now, [3; 16]).unwrap());
+    let token = |name: &str| As::Bearer(answer[name].as_str().unwrap().to_owned());
+    (token("access_token"), token("id_token"))
+}
+
+/// What somebody is to be answered: by what is asked for, and whether it is a change.
+type Expected = Box<dyn Fn(Kind, bool) -> Verdict>;
+
+/// Everybody who could ask, by what they are called.
+async fn principals(
+    deployment: &Deployment,
+    own: WorkspaceId,
+    other: WorkspaceId,
+) -> Vec<(&'static str, As, Expected)> {
+    use Verdict::{Forbidden, NotThere, Through, Unknown};
+
+    let (ada, admin) = deployment.member(own, "ada", Role::Admin).await;
     let (_, member) = deployment.member(own, "grace", Role::Member).await;
     let (leaver, gone) = deployment.member(own, "linus", Role::Admin).await;
     let mut disabled = leaver.clone();
@@ -153,6 +200,10 @@ async fn every_route_lets_exactly_those_through_who_may() {
     let (_, machine) = deployment.machine(Reach::Workspace(own), Access::Read).await;
     let (deleted, dead) = deployment.machine(Reach::Deployment, Access::Write).await;
     deployment.admin.store().delete_client(deleted.id, Record::default()).await.unwrap();
+    let (_, stranger) = deployment.member(other, "margaret", Role::Admin).await;
+    let (_, strong_machine) = deployment.machine(Reach::Deployment, Access::Write).await;
+    let (_, bound_machine) = deployment.machine(Reach::Workspace(own), Access::Write).await;
+    let (access_token, id_token) = tokens_of_a_member(deployment, &ada).await;
     let cross = match &admin {
         As::Browser(session) => As::OtherSite(session.clone()),
         other => other.clone(),
@@ -166,7 +217,7 @@ async fn every_route_lets_exactly_those_through_who_may() {
             Kind::Own | Kind::ByReach => Through,
         }
     };
-    let principals: Vec<(&str, As, Expected)> = vec![
+    vec![
         ("nobody", As::Nobody, Box::new(all(Unknown))),
         ("an unknown token", As::Bearer("rca_unknown".into()), Box::new(all(Unknown))),
         ("a token in another form", As::Bearer("a.b.c".into()), Box::new(all(Unknown))),
@@ -208,7 +259,29 @@ async fn every_route_lets_exactly_those_through_who_may() {
             }),
         ),
         ("admin who was disabled", gone, Box::new(all(Unknown))),
-    ];
+        (
+            "admin of the other workspace",
+            stranger,
+            Box::new(|kind, _| match kind {
+                Kind::Own | Kind::Deployment => NotThere,
+                Kind::Other | Kind::ByReach => Through,
+            }),
+        ),
+        ("machine of the deployment, write", strong_machine, Box::new(all(Through))),
+        ("machine of the workspace, write", bound_machine, Box::new(bound(true))),
+        ("token past its end", ended_token(deployment).await, Box::new(all(Unknown))),
+        ("access token of an admin, for an application", access_token, Box::new(all(Unknown))),
+        ("ID token of an admin", id_token, Box::new(all(Unknown))),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_lets_exactly_those_through_who_may() {
+    let world = World::start().await;
+    let (own, other) = (world.deployment.workspace("Own").await, world.deployment.workspace("Other").await);
+    crate::runs::connect(&world, own, 1).await;
+    crate::runs::connect(&world, other, 2).await;
+    let principals = principals(&world.deployment, own, other).await;
     let mut asked = 0;
     for (name, who, expected) in &principals {
         let (own, other) = (furnish(&world, own).await, furnish(&world, other).await);
@@ -225,7 +298,7 @@ async fn every_route_lets_exactly_those_through_who_may() {
             asked += 1;
         }
     }
-    assert!(asked > 14 * 40, "{asked}");
+    assert!(asked > principals.len() * 60, "{asked}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

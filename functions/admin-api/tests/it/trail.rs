@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use rollcall_admin::testing::{As, Call};
 use rollcall_domain::member::Role;
+use rollcall_store::{Key, When};
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -84,4 +85,40 @@ async fn replaying_the_events_from_the_start_rebuilds_what_is_there() {
         .collect();
     assert_eq!(roles, shown);
     assert_eq!(world.get(&As::bootstrap(), "/v1/events").await.status, 400, "order is for each workspace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_missing_in_between_are_said_to_be_and_where_to_go_on() {
+    let world = World::start().await;
+    let workspace = world.deployment.workspace("Acme").await;
+    let (member, _) = world.deployment.member(workspace, "ada", Role::Member).await;
+    for role in ["admin", "member", "admin"] {
+        let path = format!("/v1/workspaces/{workspace}/members/{}", member.id);
+        world.patch(&As::bootstrap(), path, &json!({ "role": role })).await;
+    }
+    let after = async |after: &str| {
+        world.get(&As::bootstrap(), format!("/v1/events?workspace={workspace}{after}")).await
+    };
+    assert_eq!(after("&after=3").await.json, json!({"items": [], "next": null}), "that was the last");
+    assert_eq!(after("&after=1").await.text_at("/items/0/sequence"), "2");
+
+    // The second one has expired.
+    let store = world.deployment.admin.store();
+    let mut transaction = store.transaction();
+    for sequence in 1..=2 {
+        let key = Key::new(format!("{workspace}#events"), format!("{sequence:020}"));
+        transaction.delete("event", &key, When::Exists).unwrap();
+    }
+    transaction.commit().await.unwrap();
+    for everything in ["", "&after=0"] {
+        assert_eq!(after(everything).await.text_at("/items/0/sequence"), "3", "what is still kept");
+    }
+    assert_eq!(after("&after=2").await.text_at("/items/0/sequence"), "3");
+    for lost in ["&after=1", "&after=9", "&after=18446744073709551615"] {
+        let gone = after(lost).await;
+        assert_eq!((gone.status.as_u16(), gone.text_at("/last")), (410, "3"), "{lost}: {}", gone.text);
+        assert_eq!(gone.text_at("/type"), "urn:problem-type:rollcall:events-gone");
+    }
+    let last = after("&after=3").await;
+    assert_eq!(last.status, 200);
 }

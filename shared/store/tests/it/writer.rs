@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rollcall_domain::TeamId;
+use rollcall_domain::bitbucket::{Permission, RepositoryUuid};
 use rollcall_domain::event::EventKind;
 use rollcall_domain::member::{State, SuspensionReason};
 use rollcall_domain::mirror::{Mirror, Person, Team};
@@ -123,4 +124,39 @@ async fn a_suspension_never_goes_over_a_newer_row() {
     assert!(matches!(gone.state, State::Suspended { .. }) && gone.epoch == 1);
     let last = store.events_after(ws, 3, 10).await.unwrap().items;
     assert_eq!(last.iter().map(|event| event.event.kind).collect::<Vec<_>>(), [EventKind::MemberSuspended]);
+}
+
+#[tokio::test]
+async fn who_is_responsible_is_found_by_team_and_by_repository_and_both_say_the_same() {
+    let store = testing::store().await;
+    let ws = workspace(1);
+    let (lease, evidence) = (lease(&store, ws).await, BTreeMap::new());
+    let mut mirror = Mirror::default();
+    let repository = |n: u8| RepositoryUuid::new(uuid::Uuid::from_u128(n.into()));
+    let set =
+        |t: u8, r: u8, before: Option<Permission>, after: Option<Permission>| Change::SetResponsibility {
+            team: team(t).id,
+            repository: repository(r),
+            before,
+            after,
+            follows: false,
+        };
+    let teams = (1..=3).map(|n| Change::AddTeam { team: team(n) });
+    let all = (1..=3).flat_map(|t| (1..=60).map(move |r| (t, r)));
+    let plan: Vec<Change> = teams.chain(all.map(|(t, r)| set(t, r, None, Some(Permission::Write)))).collect();
+    store.apply(&mut mirror, &plan, &lease, &context(ws, &evidence), &mut || false).await.unwrap();
+    let gone = [set(2, 7, Some(Permission::Write), None)];
+    store.apply(&mut mirror, &gone, &lease, &context(ws, &evidence), &mut || false).await.unwrap();
+
+    let range = store.responsibilities_between(ws, repository(7), repository(9)).await.unwrap();
+    let found: Vec<_> = range.iter().map(|row| (row.repository, row.team)).collect();
+    let expected: Vec<_> = (7..=9)
+        .flat_map(|r| (1..=3).map(move |t| (r, t)))
+        .filter(|pair| *pair != (7, 2))
+        .map(|(r, t)| (repository(r), team(t).id))
+        .collect();
+    assert_eq!(found, expected);
+    let of_team = store.responsibilities_of_team(ws, team(2).id, None, 100).await.unwrap();
+    assert_eq!(of_team.items.len(), 59);
+    assert_eq!(store.mirror(ws).await.unwrap().responsibilities.len(), 179);
 }
