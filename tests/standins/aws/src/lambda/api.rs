@@ -41,6 +41,8 @@ struct Bench {
     work: Mutex<Work>,
     arrived: Notify,
     init_error: watch::Sender<Option<(String, String)>>,
+    /// How often the function has asked for work.
+    asked: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -66,6 +68,7 @@ impl LambdaRuntime {
             work: Mutex::default(),
             arrived: Notify::new(),
             init_error: watch::Sender::new(None),
+            asked: watch::Sender::new(0),
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -122,6 +125,13 @@ impl LambdaRuntime {
         let mut work = self.bench.work();
         work.process = Some(Process { exit: function.exit(), function: Arc::downgrade(&function) });
         Ok(function)
+    }
+
+    /// Waits until the function has started: it asks for its first work. Whether it has, within the ten seconds that Lambda gives it.
+    pub async fn has_started(&self) -> bool {
+        let mut asked = self.bench.asked.subscribe();
+        let first = asked.wait_for(|times| *times > 0);
+        tokio::time::timeout(INIT_DEADLINE, first).await.is_ok_and(|asked| asked.is_ok())
     }
 
     /// Calls the function with an event, and waits for its answer. `deadline` is the function's timeout; it counts from the
@@ -193,6 +203,7 @@ impl Work {
 }
 
 async fn next(State(bench): State<Arc<Bench>>) -> Response {
+    bench.asked.send_modify(|times| *times += 1);
     let invocation = loop {
         let arrived = bench.arrived.notified();
         if let Some(invocation) = bench.work().waiting.pop_front() {

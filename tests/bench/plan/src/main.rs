@@ -1,0 +1,3 @@
+//! A plan for a large workspace.
+
+fn main() {}
