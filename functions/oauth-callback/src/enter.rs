@@ -4,7 +4,7 @@ use axum::response::{IntoResponse as _, Response};
 use rollcall_domain::admission::Ground;
 use rollcall_domain::audit::{Actor, AuditEntry};
 use rollcall_domain::connection::Connection;
-use rollcall_domain::event::{Event, EventKind};
+use rollcall_domain::event::{Event, EventKind, about_member};
 use rollcall_domain::identity::Visitor;
 use rollcall_domain::invite::Invite;
 use rollcall_domain::member::{Member, Origin, Role, State};
@@ -63,6 +63,9 @@ pub async fn enter(back: &Return<'_>, visitor: &Visitor, entry: Entry<'_>) -> Re
     member.display_name.clone_from(&visitor.display_name);
     member.email = visitor.verified_emails.first().cloned().or(member.email);
     member.signed_in_at = Some(now);
+    let is_renamed = known
+        .as_ref()
+        .is_some_and(|known| (&known.display_name, &known.email) != (&member.display_name, &member.email));
 
     let detail = json!({ "identity": visitor.identity, "ground": ground });
     let action = change.map_or("sign_in.succeeded", EventKind::as_str);
@@ -83,13 +86,14 @@ pub async fn enter(back: &Return<'_>, visitor: &Visitor, entry: Entry<'_>) -> Re
             detail,
         },
     );
-    let events = change.map(|kind| Event {
+    let told = change.or_else(|| is_renamed.then_some(EventKind::MemberUpdated));
+    let events = told.map(|kind| Event {
         id: new_id::<EventId>(app.clock(), app.random()),
         workspace: member.workspace,
         kind,
         at: now,
         subject: member.id.to_string(),
-        data: json!({ "member": member.id, "role": member.role, "origin": member.origin, "display_name": member.display_name }),
+        data: about_member(&member, json!({})),
     });
     write(back, visitor, member, known, None, audit, events.into_iter().collect()).await
 }

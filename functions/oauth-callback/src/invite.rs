@@ -7,7 +7,7 @@ use axum::response::Response;
 use futures_util::future::join;
 use http::HeaderMap;
 use rollcall_domain::audit::Actor;
-use rollcall_domain::event::{Event, EventKind};
+use rollcall_domain::event::{Event, EventKind, about_member};
 use rollcall_domain::identity::{Provider, Visitor};
 use rollcall_domain::invite::{Invite, InviteRefusal, InviteState, InviteStatus};
 use rollcall_domain::member::{InviteEntitlement, Member, Origin, Role, State as MemberState};
@@ -143,7 +143,7 @@ pub async fn finish(back: &Return<'_>, token: TokenHash) -> Result<Response, Fai
         kind,
         at: now,
         subject,
-        data: json!({ "member": member.id, "role": member.role, "origin": member.origin, "invite": invite.id }),
+        data: about_member(&member, json!({ "invite": invite.id })),
     };
     let events =
         vec![event(kind, member.id.to_string()), event(EventKind::InviteAccepted, invite.id.to_string())];

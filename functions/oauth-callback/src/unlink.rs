@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use rollcall_domain::EventId;
 use rollcall_domain::audit::Actor;
-use rollcall_domain::event::{Event, EventKind};
+use rollcall_domain::event::{Event, EventKind, about_member};
 use rollcall_domain::identity::Provider;
 use rollcall_service::random::new_id;
 use rollcall_service::rate::Attempt;
@@ -86,7 +86,7 @@ async fn take_away(
         kind: EventKind::MemberUpdated,
         at: trail.at,
         subject: member.id.to_string(),
-        data: json!({ "member": member.id, "role": member.role, "origin": member.origin }),
+        data: about_member(&member, json!({})),
     };
     let record = Record { audit: vec![audit], events: vec![event] };
     app.store()

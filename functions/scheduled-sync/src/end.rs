@@ -1,7 +1,7 @@
 //! The end of a run: coverage, the connection's health, the record, the events, the metrics.
 
 use rollcall_domain::connection::Health;
-use rollcall_domain::event::{Event, EventKind};
+use rollcall_domain::event::{Event, EventKind, about_member};
 use rollcall_domain::plan::Lane;
 use rollcall_domain::plan::grants::coverages;
 use rollcall_domain::plan::members::to_warn;
@@ -62,8 +62,8 @@ impl Run<'_> {
             return Ok(());
         };
         invite.warned_at = Some(self.now);
-        let data =
-            json!({ "member": id, "ends_at": end.as_millis(), "what": "invited membership ends soon" });
+        let what = json!({ "ends_at": end.as_millis(), "what": "invited membership ends soon" });
+        let data = about_member(&member, what);
         let events = vec![self.event(EventKind::MemberUpdated, id.to_string(), data)];
         match store.update_member(&member, &before, None, Record { audit: Vec::new(), events }).await {
             Ok(()) => {

@@ -1,7 +1,9 @@
 //! Events: what the application is told.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use crate::member::{Member, State};
 use crate::{EventId, Timestamp, WorkspaceId};
 
 macro_rules! kinds {
@@ -77,5 +79,27 @@ pub struct Event {
     /// The id of what it is about.
     pub subject: String,
     /// The rest. Never a secret.
-    pub data: serde_json::Value,
+    pub data: Value,
+}
+
+/// The data of an event about a member: who they are and where they stand afterwards, so that whoever reads all events knows everybody
+/// without asking; and what else is to be said of this one.
+pub fn about_member(member: &Member, more: Value) -> Value {
+    let reason = match &member.state {
+        State::Suspended { reason, .. } => Some(reason),
+        State::Active | State::Disabled { .. } => None,
+    };
+    let mut data = json!({
+        "member": member.id,
+        "display_name": member.display_name,
+        "email": member.email,
+        "role": member.role,
+        "origin": member.origin,
+        "state": member.state.as_str(),
+        "reason": reason,
+    });
+    if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+        data.extend(more);
+    }
+    data
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_domain::audit::{Actor, AuditEntry};
 use rollcall_domain::bitbucket::{AccountUuid, ProjectUuid, RepositoryUuid};
-use rollcall_domain::event::{Event, EventKind};
+use rollcall_domain::event::{Event, EventKind, about_member};
 use rollcall_domain::member::{Member, State, SuspensionReason};
 use rollcall_domain::mirror::{Mirror, MirroredMember, OwnGrants, Person};
 use rollcall_domain::plan::Change;
@@ -282,15 +282,15 @@ impl Store {
             return Ok(Some(CHANGED));
         }
         let mut member: Member = before.clone();
-        let (kind, why, reason) = match change {
+        let (kind, why) = match change {
             Change::SuspendMember { reason, .. } => {
                 if !member.suspend(*reason, Some(context.run), context.now) {
                     return Ok(Some("the member is not active any more"));
                 }
-                (EventKind::MemberSuspended, told(*reason), json!(reason))
+                (EventKind::MemberSuspended, told(*reason))
             }
             _ => match member.restore() {
-                Ok(true) => (EventKind::MemberRestored, "back in the Bitbucket workspace", Value::Null),
+                Ok(true) => (EventKind::MemberRestored, "back in the Bitbucket workspace"),
                 Ok(false) | Err(_) => return Ok(Some("the member is not suspended any more")),
             },
         };
@@ -300,13 +300,8 @@ impl Store {
         if member.state != State::Active {
             void_invites(&mut transaction, &member, Some(context.now))?;
         }
-        let data = json!({
-            "member": id,
-            "reason": reason,
-            "run": context.run,
-            "display_name": member.display_name,
-            "evidence": context.evidence.get(&id),
-        });
+        let found = json!({ "run": context.run, "evidence": context.evidence.get(&id) });
+        let data = about_member(&member, found);
         let audit = vec![entry(context, kind.as_str(), id.to_string(), why, data.clone())];
         transaction.record(Record { audit, events: vec![event(context, kind, id.to_string(), data)] })?;
         match transaction.commit().await {

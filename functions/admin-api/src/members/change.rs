@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use rollcall_admin::{Act, Failure, InWorkspace, gate, schema};
-use rollcall_domain::event::{Event, EventKind};
+use rollcall_domain::event::{Event, EventKind, about_member};
 use rollcall_domain::member::{Member, NotAllowed, Role, State as MemberState, SuspensionReason};
 use rollcall_domain::{Timestamp, WorkspaceId};
 use rollcall_service::rfc3339;
@@ -215,11 +215,8 @@ fn event(app: &App, workspace: WorkspaceId, kind: EventKind, now: Timestamp, mem
 
 /// What the application and the trail are told of a member.
 fn told_of(member: &Member) -> Value {
-    json!({
-        "role": member.role,
-        "state": member.state.as_str(),
-        "membership_until": member.by_invite.as_ref().and_then(|invite| invite.until).map(rfc3339::format),
-    })
+    let until = member.by_invite.as_ref().and_then(|invite| invite.until).map(rfc3339::format);
+    about_member(member, json!({ "membership_until": until }))
 }
 
 /// The admin who stays, where the change takes one away.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::StatusCode;
 use rollcall_domain::audit::Actor;
+use rollcall_domain::event::{EventKind, about_member};
 use rollcall_domain::identity::Provider;
 use rollcall_domain::invite::{Delivery, Invite, InviteState, InviteStatus};
 use rollcall_domain::member::{Origin, Role};
@@ -78,6 +79,10 @@ async fn the_invited_signs_in_and_is_a_member_and_the_link_is_used_up() {
     assert!(browser.has_session());
     let members = rig.store.all_members(rig.workspace).await.unwrap();
     assert_eq!(members.len(), 1);
+    let events = rig.store.events_after(rig.workspace, 0, 10).await.unwrap().items;
+    let onboarded = events.iter().find(|told| told.event.kind == EventKind::MemberOnboarded).unwrap();
+    let invited = serde_json::json!({ "invite": invite.id });
+    assert_eq!(onboarded.event.data, about_member(&members[0], invited), "who they are is told whole");
     assert_eq!((members[0].origin, members[0].identities.len()), (Origin::Invite, 1));
     assert_eq!(status(&rig, &invite).await, InviteStatus::Accepted);
     let signed_in = browser.get("/login").await;

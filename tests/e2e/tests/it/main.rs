@@ -7,5 +7,6 @@ mod browser;
 mod house;
 mod lambda;
 mod local_stack;
+mod replay;
 mod requirements;
 mod stories;
