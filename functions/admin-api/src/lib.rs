@@ -10,6 +10,8 @@ mod clients;
 mod connection;
 mod description;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod members;
 pub mod queue;
 mod refused;

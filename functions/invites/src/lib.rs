@@ -1,6 +1,8 @@
 //! Invites: issuing, listing, re-sending and revoking them. Accepting one is a sign-in, and lives with the other sign-ins.
 
 mod feedback;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod input;
 mod issue;
 mod limits;

@@ -14,6 +14,8 @@ mod call;
 mod credential;
 mod endpoint;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod groups_v1;
 mod lanes;
 mod listing;

@@ -9,6 +9,8 @@
 //! Every refusal is a variant of its own, and [`FailedCheck`] names it for the log and the audit trail.
 
 mod encoding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod jwk;
 mod jwt;
 pub mod parameters;

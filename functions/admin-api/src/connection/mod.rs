@@ -1,6 +1,6 @@
 //! Connecting a workspace to a Bitbucket workspace.
 
-mod input;
+pub(crate) mod input;
 mod make;
 pub(crate) mod preview;
 mod view;

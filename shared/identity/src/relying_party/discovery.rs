@@ -86,7 +86,7 @@ pub(crate) async fn fetch(
 }
 
 /// `local`: the metadata came from the machine itself, so that its endpoints may be there too.
-fn read(body: &[u8], rule: &IssuerRule, local: bool) -> Result<Metadata, DiscoveryFailed> {
+pub(crate) fn read(body: &[u8], rule: &IssuerRule, local: bool) -> Result<Metadata, DiscoveryFailed> {
     let raw: RawMetadata = serde_json::from_slice(body).map_err(|_| DiscoveryFailed::Form)?;
     if raw.issuer != rule.in_metadata() {
         return Err(DiscoveryFailed::Issuer);

@@ -8,14 +8,14 @@
 mod authorize;
 mod cache;
 mod callback;
-mod discovery;
+pub(crate) mod discovery;
 mod fetch;
-mod id_token;
+pub(crate) mod id_token;
 mod issuer;
 mod openid;
 mod pending;
 mod settings;
-mod token;
+pub(crate) mod token;
 mod transaction;
 
 pub use authorize::{AuthorizeHints, Prompt, bitbucket_authorize_url};

@@ -124,7 +124,8 @@ fn basic(id: &str, secret: &Secret) -> Result<HeaderValue, ExchangeFailed> {
     Ok(value)
 }
 
-fn read(status: StatusCode, body: &[u8]) -> Result<Tokens, ExchangeFailed> {
+/// Reads what a token endpoint answered.
+pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Tokens, ExchangeFailed> {
     if status == StatusCode::OK {
         let answer: Answer = serde_json::from_slice(body).map_err(|_| ExchangeFailed::Form)?;
         let bearer = answer.token_type.eq_ignore_ascii_case("bearer");
