@@ -21,8 +21,24 @@ FUNCTIONS = {
     "AdminApi": "admin-api",
     "ScheduledSync": "scheduled-sync",
 }
+METHODS = {"get", "post", "put", "patch", "delete"}
 # X-Ray knows no narrower resource for these two.
 ANY_RESOURCE = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+# What AWS itself does in a role's name: the emulator of the deployed test acts without these rights, so that they are listed here. What
+# the functions do themselves is tried there, right by right.
+STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+QUEUE = {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"}
+OF_EVERY_FUNCTION = {("Log", ("logs:CreateLogStream", "logs:PutLogEvents")), ("Trace", tuple(sorted(ANY_RESOURCE)))}
+BY_THE_PLATFORM = {
+    "OauthCallbackRole": OF_EVERY_FUNCTION,
+    "InvitesRole": OF_EVERY_FUNCTION,
+    "AdminApiRole": OF_EVERY_FUNCTION,
+    "ScheduledSyncRole": OF_EVERY_FUNCTION
+    | {("WorkTheQueue", tuple(sorted(QUEUE))), ("HearOfEvents", tuple(sorted(STREAM))), ("Untold", ("sqs:SendMessage",))},
+    "EventPipeRole": {("ReadTheStream", tuple(sorted(STREAM))), ("Tell", ("events:PutEvents",)), ("Untold", ("sqs:SendMessage",))},
+    "ScheduleRole": {("Invoke", ("lambda:InvokeFunction",)), ("Undelivered", ("sqs:SendMessage",))},
+}
+BY_THE_FUNCTION = {"Table", "Secret", "SendInvites", "AskForSyncRuns"}
 
 problems = []
 
@@ -76,6 +92,14 @@ def rights(template):
             check(not any("*" in action for action in actions), f"{name}: an action with a wildcard: {actions}")
             if "*" in resources:
                 check(set(actions) <= ANY_RESOURCE, f"{name}: any resource for {actions}")
+        listed = {(one["Sid"], tuple(sorted(as_list(one["Action"])))) for one in statements(role) if one["Sid"] not in BY_THE_FUNCTION}
+        check(listed == BY_THE_PLATFORM.get(name), f"{name}: AWS needs other rights than {sorted(listed)}")
+    check(set(of_type(template, "AWS::IAM::Role")) == set(BY_THE_PLATFORM), "a role is not known")
+    for name, permission in of_type(template, "AWS::Lambda::Permission").items():
+        check("SourceArn" in permission["Properties"], f"{name}: anybody's API or rule may call")
+    allowed = [(json.dumps(p["Properties"]["FunctionName"]), p["Properties"]["Principal"]) for p in of_type(template, "AWS::Lambda::Permission").values()]
+    for function in ("OauthCallback", "Invites", "AdminApi"):
+        check((json.dumps({"Ref": function}), "apigateway.amazonaws.com") in allowed, f"{function}: the API may not call it")
     roles = [json.dumps(f["Properties"]["Role"]) for f in of_type(template, "AWS::Lambda::Function").values()]
     check(len(set(roles)) == len(FUNCTIONS), "each function has a role of its own")
 
@@ -124,7 +148,9 @@ def queues(template):
     sync = template["Resources"]["SyncQueue"]["Properties"]
     timeout = template["Resources"]["ScheduledSync"]["Properties"]["Timeout"]
     check(sync["VisibilityTimeout"] >= 6 * timeout, "a message is hidden for six times the function's timeout")
-    check(sync["RedrivePolicy"]["maxReceiveCount"] >= 3, "a message is tried three times")
+    redrive = sync.get("RedrivePolicy", {})
+    check("SyncDeadLetters" in json.dumps(redrive), "what fails is tried for ever")
+    check(redrive.get("maxReceiveCount", 0) >= 3, "a message is tried three times")
     for name, queue in of_type(template, "AWS::SQS::Queue").items():
         check(queue["Properties"].get("SqsManagedSseEnabled"), f"{name}: not encrypted")
     mappings = of_type(template, "AWS::Lambda::EventSourceMapping")
@@ -139,6 +165,22 @@ def queues(template):
     check(sum(suffix in one for one in filters) == 2, f"events are the rows whose partition ends with {suffix}")
 
 
+def mails(template):
+    """Only the sender's mails are sent, and what SES tells of them is heard."""
+    mailer = (ROOT / "functions/invites/src/mailer.rs").read_text()
+    (tag,) = re.findall(r'pub const INVITE_TAG: &str = "([^"]+)"', mailer)
+    rule = template["Resources"]["InviteMailFeedback"]["Properties"]
+    heard = rule["EventPattern"]
+    check(heard["source"] == ["aws.ses"] and heard["detail"]["mail"]["tags"] == {tag: [{"exists": True}]}, f"SES tells of {tag}, and {heard} is heard")
+    kinds = (ROOT / "functions/invites/src/feedback.rs").read_text()
+    check(all(f'Some("{kind}")' in kinds for kind in heard["detail"]["eventType"]), f"the code does not know {heard['detail']}")
+    told = template["Resources"]["InviteMailEvents"]["Properties"]["EventDestination"]["MatchingEventTypes"]
+    check(told == [kind.upper() for kind in heard["detail"]["eventType"]], f"SES is asked to tell of {told}")
+    (send,) = [one for one in statements(template["Resources"]["InvitesRole"]) if one["Sid"] == "SendInvites"]
+    check(send.get("Condition") == {"StringEquals": {"ses:FromAddress": {"Ref": "InviteSender"}}}, "any address of the domain may be the sender")
+    check("identity/*" not in json.dumps(send["Resource"]), "any identity may send")
+
+
 def schedules(template):
     found = of_type(template, "AWS::Scheduler::Schedule")
     expressions = [schedule["Properties"]["ScheduleExpression"] for schedule in found.values()]
@@ -150,7 +192,20 @@ def schedules(template):
 
 
 def alarms(template):
-    sources = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("src/**/*.rs"))
+    sources = "\n".join(path.read_text() for folder in ("functions", "shared") for path in (ROOT / folder).rglob("src/**/*.rs"))
+    (dashboard,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
+    shown = json.loads(re.sub(r"\$\{[^}]+\}", "x", dashboard["Properties"]["DashboardBody"]["Fn::Sub"]))
+    metrics, namespace = [], None
+    for widget in shown["widgets"]:
+        name = None
+        for metric in widget["properties"].get("metrics", []):
+            namespace = metric[0] if metric[0] not in (".", "...") else namespace
+            name = metric[1] if metric[0] != "..." and metric[1] != "." else name
+            metrics += [name] if namespace == "Rollcall" else []
+    for name in metrics:
+        check(f'"{name}"' in sources, f"the dashboard shows {name}, which nothing writes")
+    (topic,) = of_type(template, "AWS::SNS::Topic").values()
+    check("KmsMasterKeyId" not in topic["Properties"], "CloudWatch may not use AWS's own key for topics: no alarm would arrive")
     for name, alarm in of_type(template, "AWS::CloudWatch::Alarm").items():
         properties = alarm["Properties"]
         check(properties.get("AlarmActions"), f"{name}: rings nowhere")
@@ -163,7 +218,22 @@ def alarms(template):
 
 
 def routes(template):
-    """Every route of the browser's function is let through, and nothing that it does not have."""
+    """Every route of the browser's function and of the invites is let through, and nothing that they do not have."""
+    stage = template["Resources"]["ApiStage"]["Properties"]
+    check("ThrottlingRateLimit" in stage["DefaultRouteSettings"], "the API takes requests without a limit")
+    logged = set(re.findall(r"\$context\.(\w+)", stage["AccessLogSettings"]["Format"]))
+    check(not logged & {"path", "identity", "authorizer"}, f"the API's log has {sorted(logged)}: paths and addresses are people's")
+    described = json.loads((ROOT / "functions/admin-api/openapi.json").read_text())["paths"]
+    operations = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods if method in METHODS}
+    of = {"Invites": set(), "AdminApi": set()}
+    for route in of_type(template, "AWS::ApiGatewayV2::Route").values():
+        for function, keys in of.items():
+            if f"{function}Integration" in json.dumps(route["Properties"]["Target"]):
+                keys.add(route["Properties"]["RouteKey"])
+    invites = {operation for operation in operations if "/invites" in operation}
+    check(of["Invites"] == invites, f"routes of invites: {sorted(of['Invites'] ^ invites)} are missing or too many")
+    check(of["AdminApi"] == {"ANY /v1/{proxy+}"}, f"routes of admin-api: {sorted(of['AdminApi'])}")
+    check(all(" /v1/" in operation for operation in operations), "an operation is not let through")
     known = set()
     for path in ["functions/oauth-callback/src/lib.rs", "functions/oauth-callback/src/openid/mod.rs"]:
         for place, methods in re.findall(r'\.route\("([^"]+)", (.+)\)\n', (ROOT / path).read_text()):
@@ -195,6 +265,27 @@ SPOILT = [
     ("an alarm on nothing", "MetricName: SuccessAge", "MetricName: SuccessAgo"),
     ("silence that is no alarm", "TreatMissingData: breaching", "TreatMissingData: missing"),
     ("logs for ever", "      RetentionInDays: !Ref LogRetentionDays\n", "      LogGroupClass: STANDARD\n"),
+    ("a function with another's role", "Role: !GetAtt AdminApiRole.Arn", "Role: !GetAtt InvitesRole.Arn"),
+    ("a right too few to poll the queue", "sqs:DeleteMessage, ", ""),
+    ("a right too few to read the stream", "dynamodb:GetRecords, ", ""),
+    ("a right too many for the schedule", "Action: lambda:InvokeFunction, Resource", "Action: lambda:UpdateFunctionCode, Resource"),
+    ("an API that may not call", "FunctionName: !Ref AdminApi\n", "FunctionName: !Ref Invites\n"),
+    ("a call from anywhere", "      SourceArn: !GetAtt InviteMailFeedback.Arn\n", ""),
+    ("a route of the invites that is not there", "DELETE /v1/workspaces/{workspace}/invites", "DELETE /v1/workspaces/{workspace}/invite"),
+    ("a route too few", "POST /v1/workspaces/{workspace}/invites/{invite}/resend", "GET /v1/workspaces/{workspace}/invites/{invite}/resend"),
+    ("no dead letters", "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt SyncDeadLetters.Arn\n        maxReceiveCount: 3\n", ""),
+    ("a message that comes while it is worked on", "VisibilityTimeout: 5400", "VisibilityTimeout: 60"),
+    ("a batch that fails as a whole", "            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""),
+    ("a tick that is lost", "        DeadLetterConfig: { Arn: !GetAtt ScheduleDeadLetters.Arn }\n", ""),
+    ("no time to live", "Enabled: true }\n      PointInTime", "Enabled: false }\n      PointInTime"),
+    ("no backups", "PointInTimeRecoveryEnabled: true", "PointInTimeRecoveryEnabled: false"),
+    ("an alarm that rings nowhere", "      AlarmActions: [!Ref Alarms]\n", ""),
+    ("an alarm that cannot arrive", "      Subscription: !If", "      KmsMasterKeyId: alias/aws/sns\n      Subscription: !If"),
+    ("a picture of nothing", '"SignInsRefused"', '"SignInsRefuted"'),
+    ("another tag of the mails", "tags: { rollcall-invite:", "tags: { rollcall-invites:"),
+    ("anybody as the sender", "                  Condition: { StringEquals: { \"ses:FromAddress\": !Ref InviteSender } }\n", ""),
+    ("paths in the log", '"route":"$context.routeKey"', '"route":"$context.path"'),
+    ("no limit of requests", "ThrottlingBurstLimit: 200, ThrottlingRateLimit: 100", "DetailedMetricsEnabled: true"),
     ("events that are none", '[{"suffix":"#events"}]', '[{"suffix":"#event"}]'),
     ("another input of a schedule", '{"time":', '{"tine":'),
 ]
@@ -203,7 +294,7 @@ SPOILT = [
 def problems_of(text):
     problems.clear()
     template = translated(text)
-    for part in [rights, functions, table, queues, schedules, alarms, routes, the_rest]:
+    for part in [rights, functions, table, queues, mails, schedules, alarms, routes, the_rest]:
         part(template)
     return list(problems), len(template["Resources"])
 
