@@ -110,13 +110,12 @@ async fn tell(engine: &Engine, rows: Vec<Row>) -> Result<Value, lambda_runtime::
     let mut told: BTreeMap<WorkspaceId, bool> = BTreeMap::new();
     for Row { dynamodb: Change { keys, sequence_number } } in rows {
         let Some(workspace) = rollcall_store::events::workspace_of(&keys.pk.text) else { continue };
-        let all = match told.get(&workspace) {
-            Some(all) => *all,
-            None => {
-                let all = engine.tell_events(workspace).await;
-                told.insert(workspace, all);
-                all
-            }
+        let all = if let Some(all) = told.get(&workspace) {
+            *all
+        } else {
+            let all = engine.tell_events(workspace).await;
+            told.insert(workspace, all);
+            all
         };
         if !all {
             return Ok(json!({ "batchItemFailures": [{ "itemIdentifier": sequence_number }] }));
