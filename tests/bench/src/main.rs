@@ -13,23 +13,37 @@
     reason = "a benchmark prints, stops where its world is wrong, and computes ratios"
 )]
 
+mod application;
+mod baseline;
+mod budgets;
 mod build;
 mod cold;
+mod cost;
+mod counts;
+mod load;
 mod machine;
+mod plans;
+mod plot;
 mod process;
 mod report;
 mod size;
+mod soak;
 mod surroundings;
 mod throttle;
 mod tls;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use rollcall_service::clock::Stopwatch;
 
+use crate::baseline::Baseline;
 use crate::build::FUNCTIONS;
+use crate::counts::AtSize;
 use crate::machine::Machine;
 use crate::report::Report;
+use crate::size::{SIZES, Size};
 
 /// What Rollcall costs: cold starts, calls, plans, load.
 #[derive(Parser)]
@@ -37,6 +51,15 @@ struct Arguments {
     /// Only these parts.
     #[arg(value_enum)]
     parts: Vec<Part>,
+    /// Compares calls and instructions with baseline.json, and fails where something costs 5 % more. Nothing else is measured.
+    #[arg(long)]
+    check: bool,
+    /// Writes calls and instructions into baseline.json. Nothing else is measured.
+    #[arg(long, conflicts_with = "check")]
+    bless: bool,
+    /// Uses the functions for so many minutes and watches their memory. Nothing else is measured.
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<u64>,
     /// Measures what lies in target/release, instead of building it first.
     #[arg(long)]
     no_build: bool,
@@ -50,6 +73,12 @@ struct Arguments {
 enum Part {
     /// From the start of a process to its first answer.
     Cold,
+    /// Calls to Bitbucket and to the table.
+    Counts,
+    /// What a plan for a large workspace takes.
+    Plans,
+    /// Sign-ins, refreshes and introspections at rising rates.
+    Load,
 }
 
 fn main() -> ExitCode {
@@ -61,16 +90,88 @@ fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> ExitCode {
     let folder = build::target().join("bench");
     std::fs::create_dir_all(&folder).unwrap();
-    let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
-    let mut report = Report::new(Machine::look());
-    if wanted(Part::Cold) {
-        if !arguments.no_build {
-            let ours = FUNCTIONS.map(|name| format!("rollcall-{name}"));
+    if arguments.check || arguments.bless {
+        return compare(arguments, &folder).await;
+    }
+    let wanted =
+        |part| arguments.soak.is_none() && (arguments.parts.is_empty() || arguments.parts.contains(&part));
+    if !arguments.no_build {
+        let ours = FUNCTIONS.map(|name| format!("rollcall-{name}"));
+        if wanted(Part::Cold) || arguments.soak.is_some() {
             build::build(ours.iter().map(String::as_str).chain(["rollcall-bench-hello"]));
         }
+        if wanted(Part::Plans) {
+            build::build([plans::PROGRAM]);
+        }
+    }
+    let began = Stopwatch::start();
+    let mut report = Report::new(Machine::look());
+    if wanted(Part::Cold) {
         report.add(cold::measure(&folder, arguments.starts).await);
     }
+    if wanted(Part::Counts) {
+        let counted = count(&SIZES).await;
+        report.add(counts::tell(&counted));
+        std::fs::write(folder.join("sync-cost.svg"), plot::draw(&counted)).unwrap();
+    }
+    if wanted(Part::Plans) {
+        report.add(plans::measure(&folder));
+    }
+    if wanted(Part::Load) {
+        report.add(load::measure().await);
+    }
+    if let Some(minutes) = arguments.soak {
+        report.add(soak::measure(minutes).await);
+    }
     report.write(&folder).unwrap();
-    println!("\n{}", folder.join("report.md").display());
+    let missed = report.bars().filter(|bar| !bar.held).count();
+    println!(
+        "\n{} bars, {missed} of them missed; {:.0} s",
+        report.bars().count(),
+        began.elapsed().as_secs_f64()
+    );
+    println!("{}", folder.join("report.md").display());
     ExitCode::SUCCESS
+}
+
+async fn count(sizes: &[Size]) -> Vec<AtSize> {
+    let mut counted = Vec::new();
+    for size in sizes {
+        println!("counting: {} …", size.label());
+        counted.push(counts::count(*size).await);
+    }
+    counted
+}
+
+/// Compares with the baseline, or makes it.
+async fn compare(arguments: &Arguments, folder: &Path) -> ExitCode {
+    if !arguments.no_build {
+        build::build([plans::PROGRAM]);
+    }
+    let machine = Machine::look();
+    let counted = count(&SIZES[..2]).await;
+    let instructions = plans::instructions(folder);
+    if let Err(why) = &instructions {
+        println!("SKIPPED: instructions were not counted: {why}");
+    }
+    let now = Baseline::new(&machine.rustc, &counted, instructions.as_ref().ok());
+    if arguments.bless {
+        now.write();
+        println!("baseline.json is written");
+        return ExitCode::SUCCESS;
+    }
+    let baseline = Baseline::read();
+    let lines = baseline.exceeded_by(&now);
+    for line in &lines {
+        println!("costs more than it did: {line}");
+    }
+    if lines.is_empty() {
+        println!("nothing costs more than it did: {} things were compared", baseline.size());
+        return ExitCode::SUCCESS;
+    }
+    if baseline.rustc != machine.rustc {
+        println!("instructions were counted with {}, and this is {}", baseline.rustc, machine.rustc);
+    }
+    println!("if that is meant: cargo run -p rollcall-bench -- --bless");
+    ExitCode::FAILURE
 }

@@ -5,7 +5,6 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use axum::Router;
 use axum::body::Body;
 use futures_util::future::BoxFuture;
@@ -36,6 +35,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tower::ServiceExt as _;
 use url::Url;
 
+use crate::budgets;
 use crate::size::Size;
 
 /// The base URL. Nothing listens there: requests are handed over in this process, or as events.
@@ -299,12 +299,6 @@ impl Surroundings {
         Return { query: back.query_pairs().into_owned().collect(), cookie }
     }
 
-    /// A whole sign-in in this process; the status that ends it: 303 in, 403 refused.
-    pub(crate) async fn sign_in(&self, workspace: WorkspaceId, username: &str) -> StatusCode {
-        let back = self.login(workspace, username).await;
-        self.come_back(&back).await.status
-    }
-
     /// The callback alone.
     pub(crate) async fn come_back(&self, back: &Return) -> Answer {
         self.send("GET", &back.path(), Some(&back.cookie), None).await
@@ -326,21 +320,9 @@ impl Surroundings {
         }
     }
 
-    /// Forgets how many calls were made at Bitbucket in this hour: more are measured here than it allows.
+    /// Forgets how many calls were made at Bitbucket in this hour.
     pub(crate) async fn forget_budgets(&self) {
-        let client = self.store.client();
-        let rows = client
-            .scan()
-            .table_name(self.store.table())
-            .filter_expression("sk = :budget")
-            .expression_attribute_values(":budget", AttributeValue::S("budget".to_owned()))
-            .send()
-            .await
-            .unwrap();
-        for row in rows.items() {
-            let delete = client.delete_item().table_name(self.store.table());
-            delete.key("pk", row["pk"].clone()).key("sk", row["sk"].clone()).send().await.unwrap();
-        }
+        budgets::forget(&self.store).await;
     }
 
     /// Ends everything.
