@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             Endpoints::new(config.bitbucket_url.as_url().clone(), config.bitbucket_api_url.as_url().clone())?;
         let telling = Arc::clone(&clock);
         let bitbucket = Bitbucket::new(http, endpoints, Arc::new(move || telling.now()), Limits::default());
-        let store = Store::new(aws::dynamodb(&sdk), config.table.as_str());
+        let store = Store::new(aws::dynamodb(&sdk), config.table.as_str()).keeping_audit(config.audit_kept);
         let app = App {
             admin: Admin::new(config, store, secrets, Arc::clone(&clock), Arc::new(SystemRandom)),
             bitbucket,

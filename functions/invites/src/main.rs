@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         let mailer = config.invite_sender.clone().map(|sender| -> Arc<dyn Mailer> {
             Arc::new(Ses::new(aws_sdk_sesv2::Client::new(&sdk), sender))
         });
-        let store = Store::new(aws::dynamodb(&sdk), config.table.as_str());
+        let store = Store::new(aws::dynamodb(&sdk), config.table.as_str()).keeping_audit(config.audit_kept);
         let admin = Admin::new(config, store, secrets, Arc::clone(&clock), Arc::new(SystemRandom));
         let web = Web::new().metrics(Metrics::to_stdout(NAME, clock));
         let routes = web.finish(router(App { admin: admin.clone(), mailer }));

@@ -33,7 +33,7 @@ async fn serve() -> Result<(), Error> {
         Endpoints::new(config.bitbucket_url.as_url().clone(), config.bitbucket_api_url.as_url().clone())?;
     let metrics = Metrics::to_stdout("oauth-callback", clock.clone());
     let app = App::new(Parts {
-        store: Store::new(aws::dynamodb(&sdk), config.table.as_str()),
+        store: Store::new(aws::dynamodb(&sdk), config.table.as_str()).keeping_audit(config.audit_kept),
         bitbucket: Bitbucket::new(http.clone(), endpoints, Arc::new(|| SystemClock.now()), Limits::default()),
         config,
         clock,

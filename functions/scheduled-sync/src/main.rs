@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         let endpoints =
             Endpoints::new(config.bitbucket_url.as_url().clone(), config.bitbucket_api_url.as_url().clone())?;
         let telling = Arc::clone(&clock);
-        let store = Store::new(aws::dynamodb(&sdk), config.table.as_str());
+        let store = Store::new(aws::dynamodb(&sdk), config.table.as_str()).keeping_audit(config.audit_kept);
         let metrics = Metrics::to_stdout(NAME, Arc::clone(&clock));
         let outbox = Outbox::new(rollcall_delivery::Ports {
             store: store.clone(),

@@ -49,7 +49,7 @@ Variables:
   ROLLCALL_TOKEN                     the first admin token; by default a random one, which is shown
   ROLLCALL_BITBUCKET_URL, ROLLCALL_BITBUCKET_API_URL, ROLLCALL_GOOGLE_ISSUER, ROLLCALL_MICROSOFT_ISSUER
                                      another provider: no stand-in of that kind is started
-  ROLLCALL_PUBLIC_URL, ROLLCALL_SIGN_IN_RATE, ROLLCALL_INVITE_SENDER, ROLLCALL_LOG, NO_COLOR
+  ROLLCALL_PUBLIC_URL, ROLLCALL_SIGN_IN_RATE, ROLLCALL_INVITE_SENDER, ROLLCALL_AUDIT_DAYS, ROLLCALL_LOG, NO_COLOR
                                      as everywhere
 
 Exit status:

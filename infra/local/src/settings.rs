@@ -136,8 +136,14 @@ pub enum SettingsError {
 }
 
 /// Variables that the functions read themselves.
-const HANDED_ON: [&str; 5] =
-    [config::PUBLIC_URL, config::TABLE, config::SECRET_ID, config::SIGN_IN_RATE, config::INVITE_SENDER];
+const HANDED_ON: [&str; 6] = [
+    config::PUBLIC_URL,
+    config::TABLE,
+    config::SECRET_ID,
+    config::SIGN_IN_RATE,
+    config::INVITE_SENDER,
+    config::AUDIT_DAYS,
+];
 
 impl Settings {
     /// The stand-ins and the main job, on free ports, in memory: what a test begins with.

@@ -140,7 +140,8 @@ impl Stack {
             store: Store::new(
                 rollcall_service::aws::dynamodb(&surroundings.dynamodb.sdk_config().await),
                 config.table.as_str(),
-            ),
+            )
+            .keeping_audit(config.audit_kept),
             secrets: Arc::new(Secrets::new(
                 rollcall_service::aws::secrets_manager(&aws::sdk_config(surroundings.aws.endpoint()).await),
                 config.secret_id.clone(),

@@ -6,6 +6,7 @@
 mod parse;
 
 use core::num::NonZeroU32;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
@@ -35,6 +36,8 @@ pub const MICROSOFT_ISSUER: &str = "ROLLCALL_MICROSOFT_ISSUER";
 pub const SIGN_IN_RATE: &str = "ROLLCALL_SIGN_IN_RATE";
 /// The verified SES sender.
 pub const INVITE_SENDER: &str = "ROLLCALL_INVITE_SENDER";
+/// For how many days the audit trail is kept.
+pub const AUDIT_DAYS: &str = "ROLLCALL_AUDIT_DAYS";
 
 /// A variable is missing or malformed. The line is meant for the operator and is the only one they get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -80,6 +83,8 @@ pub struct Config {
     pub sign_in_rate: NonZeroU32,
     /// The verified SES sender. Without one, invite links are returned to the caller and no mail is sent.
     pub invite_sender: Option<EmailAddress>,
+    /// How long each entry of the audit trail is kept. Default: `None`, for ever.
+    pub audit_kept: Option<Duration>,
     sync_queue_url: Option<Url>,
 }
 
@@ -156,6 +161,9 @@ impl Config {
                     sender.parse().map_err(|_| named(INVITE_SENDER)("is not a plain e-mail address"))
                 })
                 .transpose()?,
+            audit_kept: text(AUDIT_DAYS)?
+                .map(|days| parse::days(&days).map_err(named(AUDIT_DAYS)))
+                .transpose()?,
             sync_queue_url: text(SYNC_QUEUE_URL)?
                 .map(|url| parse::queue_url(&url).map_err(named(SYNC_QUEUE_URL)))
                 .transpose()?,
@@ -191,6 +199,7 @@ mod tests {
         assert_eq!(config.microsoft_issuer.as_str(), "https://login.microsoftonline.com/organizations/v2.0");
         assert_eq!(config.sign_in_rate.get(), 30);
         assert_eq!(config.invite_sender, None);
+        assert_eq!(config.audit_kept, None);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub mod workspaces;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 
@@ -56,12 +57,19 @@ pub use writer::{Applied, Context, Stop};
 pub struct Store {
     client: Client,
     table: Arc<str>,
+    audit_kept: Option<Duration>,
 }
 
 impl Store {
     /// The store in a table that exists.
     pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), audit_kept: None }
+    }
+
+    /// Keeps each entry of the audit trail that is written from now on for so long; `None`: for ever.
+    #[must_use]
+    pub fn keeping_audit(self, audit_kept: Option<Duration>) -> Self {
+        Self { audit_kept, ..self }
     }
 
     /// The client, for what is no part of an aggregate.

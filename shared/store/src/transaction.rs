@@ -149,7 +149,8 @@ impl Transaction<'_> {
     pub fn record(&mut self, record: Record) -> Result<(), StoreError> {
         for entry in record.audit {
             let key = keys::audit(entry.workspace, entry.id);
-            self.put("audit entry", &key, &entry, None, When::New)?;
+            let ends = self.store.audit_kept.map(|kept| entry.at.plus(kept));
+            self.put("audit entry", &key, &entry, ends, When::New)?;
         }
         self.events.extend(record.events);
         Ok(())

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use rollcall_admin::page::{Limit, List, Page};
 use rollcall_admin::{Caller, Failure, InWorkspace, schema};
 use rollcall_domain::WorkspaceId;
+use rollcall_domain::audit::AuditEntry;
 use rollcall_service::web::{Json, Problem, Query};
 use rollcall_store::Position;
 use serde::Deserialize;
@@ -97,7 +98,12 @@ async fn page(
     let after: Option<Position> = list.start(query.cursor.as_deref())?;
     let limit = query.limit.unwrap_or_default().get();
     let page = app.admin.store().audit_page(workspace, after.as_ref(), limit, order == Order::Oldest).await?;
-    let items: Vec<AuditView> = page.items.iter().map(AuditView::from).collect();
+    // What has expired is gone, even where the table has not deleted it yet.
+    let now = app.admin.now();
+    let is_kept = |entry: &&AuditEntry| {
+        app.admin.config().audit_kept.is_none_or(|kept| !entry.at.plus(kept).has_passed(now))
+    };
+    let items: Vec<AuditView> = page.items.iter().filter(is_kept).map(AuditView::from).collect();
     let page = list.page(items, page.next.as_ref())?;
     if wants_lines(headers) { lines(&page) } else { Ok(Json(page).into_response()) }
 }

@@ -53,11 +53,12 @@ impl World {
     }
 
     pub(crate) async fn in_table(store: Store, url: &str, rate: &str) -> Self {
-        let variables = [
-            ("ROLLCALL_BITBUCKET_URL", url),
-            ("ROLLCALL_BITBUCKET_API_URL", url),
-            ("ROLLCALL_SIGN_IN_RATE", rate),
-        ];
+        Self::with_variables(store, url, &[("ROLLCALL_SIGN_IN_RATE", rate)]).await
+    }
+
+    pub(crate) async fn with_variables(store: Store, url: &str, more: &[(&str, &str)]) -> Self {
+        let bitbucket = [("ROLLCALL_BITBUCKET_URL", url), ("ROLLCALL_BITBUCKET_API_URL", url)];
+        let variables: Vec<_> = bitbucket.into_iter().chain(more.iter().copied()).collect();
         let deployment = Deployment::with(store, &variables).await;
         let url: url::Url = url.parse().unwrap();
         let endpoints = Endpoints::new(url.clone(), url).unwrap();

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use rollcall_admin::testing::{As, Call};
+use aws_sdk_dynamodb::types::AttributeValue;
+use rollcall_admin::testing::{As, Call, START};
 use rollcall_domain::member::Role;
 use rollcall_store::{Key, When};
 use serde_json::{Value, json};
@@ -121,4 +122,34 @@ async fn events_that_are_missing_in_between_are_said_to_be_and_where_to_go_on() 
     }
     let last = after("&after=3").await;
     assert_eq!(last.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trail_is_kept_as_long_as_is_configured_and_for_ever_if_nothing_is() {
+    for days in [None, Some("30")] {
+        let kept = days.map(|days| Duration::from_hours(24) * days.parse::<u32>().unwrap());
+        let variables: Vec<_> = days.into_iter().map(|days| ("ROLLCALL_AUDIT_DAYS", days)).collect();
+        let store = rollcall_store::testing::store().await.keeping_audit(kept);
+        let world = World::with_variables(store, "http://127.0.0.1:9", &variables).await;
+        let workspace = world.deployment.workspace("Acme").await;
+        let path = format!("/v1/workspaces/{workspace}");
+        world.patch(&As::bootstrap(), path.clone(), &json!({"name": "Acme & Co"})).await;
+        let table = world.deployment.admin.store();
+        let rows = table.client().query().table_name(table.table());
+        let rows = rows
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(format!("{workspace}#audit")));
+        let rows = rows.send().await.unwrap();
+        let ends = kept.map(|kept| AttributeValue::N((START.plus(kept).as_millis() / 1000).to_string()));
+        assert_eq!(rows.items()[0].get("ttl"), ends.as_ref(), "the table deletes it by itself");
+
+        let entries = async || {
+            let trail = world.get(&As::bootstrap(), format!("{path}/audit")).await;
+            trail.json["items"].as_array().unwrap().len()
+        };
+        world.deployment.clock.advance(Duration::from_hours(24 * 30 - 1));
+        assert_eq!(entries().await, 1);
+        world.deployment.clock.advance(Duration::from_hours(1));
+        assert_eq!(entries().await, usize::from(days.is_none()), "{days:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use url::{Host, Url};
 
@@ -180,6 +181,16 @@ pub(super) fn rate(text: &str) -> Result<NonZeroU32, Defect> {
         .ok()
         .filter(|rate| digits && rate.get() <= 10_000)
         .ok_or("is not a whole number from 1 to 10000")
+}
+
+/// A number of days, up to a century.
+pub(super) fn days(text: &str) -> Result<Duration, Defect> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse::<u32>()
+        .ok()
+        .filter(|days| digits && (1..=36_500).contains(days))
+        .map(|days| Duration::from_hours(24).saturating_mul(days))
+        .ok_or("is not a whole number of days, from 1 to 36500")
 }
 
 #[cfg(test)]
