@@ -61,9 +61,9 @@ fn main() {
                 .sum::<usize>(),
         );
         println!(
-            "with {LATENCY} ms for each call it took {:.2} s: {:.1} calls one after the other",
-            took,
-            took * 1000.0 / LATENCY as f64
+            "with {LATENCY} ms for each call it took {took:.2} s: {} calls one after the other, of which {} are transactions (bar: 3)",
+            table.sequential_round_trips(),
+            table.sequential_of("TransactWriteItems"),
         );
     });
 }

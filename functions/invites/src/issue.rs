@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream, try_join};
 use rollcall_admin::page::{Limit, List, Page};
 use rollcall_admin::{Act, Caller, Failure, InWorkspace, schema};
 use rollcall_domain::authority::Principal;
 use rollcall_domain::event::EventKind;
 use rollcall_domain::identity::EmailAddress;
 use rollcall_domain::invite::{Delivery, Invite, InviteState, InviteStatus};
+use rollcall_domain::member::{Member, Role, State as MemberState};
 use rollcall_domain::{InviteId, TeamId, Timestamp};
 use rollcall_service::rfc3339;
 use rollcall_service::web::{FieldError, Json, Problem, Query};
 use rollcall_store::workspaces::Workspace;
-use rollcall_store::{NewInvite, Position, Record};
+use rollcall_store::{NewInvite, Numbering, Position, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -27,8 +28,6 @@ use crate::mail::{self, Content, Language};
 use crate::mailer::{About, Mailer, NotSent};
 use crate::view::{InviteView, status};
 
-/// Invites that are written together: each takes up to five rows and two for what is told of it, and 100 rows go together.
-const TOGETHER: usize = 14;
 /// Mails that are handed over at the same time.
 const MAILS_AT_ONCE: usize = 8;
 /// As many invites are looked at for one page of a filtered list.
@@ -133,19 +132,33 @@ pub(crate) async fn create(
     asked: InWorkspace,
     Json(input): Json<InvitesInput>,
 ) -> Result<Json<Answers>, Failure> {
-    let workspace = app.admin.workspace(asked.workspace).await?;
     if input.invites.is_empty() || input.invites.len() > MOST_INVITES {
         let wrong = FieldError::at("/invites", format!("has to name 1 to {MOST_INVITES} people"));
         return Err(Problem::invalid(vec![wrong]).into());
     }
     let keys = app.admin.keys().await?;
     let now = app.admin.now();
-    limits::of_issuer(&app.admin, &keys, &asked.caller, now).await?;
+    let store = app.admin.store();
+    let teams = async {
+        let is_asked = input.invites.iter().any(InviteInput::names_teams);
+        if is_asked { Ok(store.all_teams(asked.workspace).await?) } else { Ok(Vec::new()) }
+    };
+    let (workspace, (), issuer, teams, numbering) = try_join!(
+        app.admin.workspace(asked.workspace),
+        limits::of_issuer(&app.admin, &keys, &asked.caller, now),
+        issuer(&app, &asked.caller),
+        teams,
+        async { Ok(store.numbering(asked.workspace).await?) },
+    )?;
+    let teams: BTreeSet<TeamId> =
+        teams.into_iter().filter(|team| !team.removed).map(|team| team.id).collect();
 
-    let mut entries: Vec<Entry> = Entry::check_all(&app, &asked, &workspace, input.invites, now).await?;
+    let mut entries = Entry::check_all(&app, &asked, &workspace, input.invites, &teams, now);
     let recipients: Vec<&EmailAddress> = entries.iter().filter_map(Entry::recipient).collect();
-    let allowed = limits::of_recipients(&app.admin, &keys, &recipients, now).await?;
-    let addresses: Vec<EmailAddress> = recipients.into_iter().cloned().collect();
+    let addresses: Vec<EmailAddress> = recipients.iter().copied().cloned().collect();
+    let (allowed, last) = try_join!(limits::of_recipients(&app.admin, &keys, &recipients, now), async {
+        Ok(store.invites_to(asked.workspace, &addresses).await?)
+    },)?;
     let allowed: BTreeMap<&EmailAddress, bool> = addresses.iter().zip(allowed).collect();
     for entry in &mut entries {
         if entry.recipient().is_some_and(|recipient| allowed.get(recipient) == Some(&false)) {
@@ -155,25 +168,37 @@ pub(crate) async fn create(
             );
         }
     }
-    let last = app.admin.store().invites_to(asked.workspace, &addresses).await?;
-    let inviter = inviter_name(&app, &asked.caller).await?;
+    let inviter = inviter_name(issuer.as_ref());
     let issuing = Issuing { app: &app, asked: &asked, workspace: &workspace, inviter, now };
     issuing.prepare(&mut entries, &last);
-    issuing.write(&mut entries).await?;
+    issuing.write(&mut entries, issuer.as_ref(), numbering).await?;
     issuing.mail(&mut entries).await;
     Ok(Json(Answers { items: entries.into_iter().map(|entry| entry.answer(now)).collect() }))
 }
 
-/// What the inviter is called on the page and in the mail.
-pub(crate) async fn inviter_name(app: &App, caller: &Caller) -> Result<String, Failure> {
-    const SOMEBODY: &str = "An administrator";
-    let name = match caller.principal() {
+/// The member who invites, as they are now; `None` for callers who are no member.
+pub(crate) async fn issuer(app: &App, caller: &Caller) -> Result<Option<Member>, Failure> {
+    match caller.principal() {
         Principal::Member { id, workspace, .. } => {
-            app.admin.store().member(*workspace, *id).await?.map(|member| member.display_name)
+            let issuer = app.admin.store().member(*workspace, *id).await?;
+            let may =
+                issuer.filter(|issuer| issuer.state == MemberState::Active && issuer.role == Role::Admin);
+            Ok(Some(may.ok_or_else(no_admin_any_more)?))
         }
-        Principal::Bootstrap | Principal::Token { .. } | Principal::Client { .. } => None,
-    };
-    Ok(name.unwrap_or_else(|| SOMEBODY.to_owned()))
+        Principal::Bootstrap | Principal::Token { .. } | Principal::Client { .. } => Ok(None),
+    }
+}
+
+/// Somebody was suspended, disabled or demoted while they were inviting.
+fn no_admin_any_more() -> Problem {
+    Problem::forbidden(
+        "Your own membership has just been changed. Sign in again, and look whether you may still invite people.",
+    )
+}
+
+/// What the inviter is called on the page and in the mail.
+pub(crate) fn inviter_name(issuer: Option<&Member>) -> String {
+    issuer.map_or_else(|| "An administrator".to_owned(), |issuer| issuer.display_name.clone())
 }
 
 /// One entry of the request on its way.
@@ -197,28 +222,23 @@ struct Prepared {
 }
 
 impl Entry {
-    async fn check_all(
+    fn check_all(
         app: &App,
         asked: &InWorkspace,
         workspace: &Workspace,
         inputs: Vec<InviteInput>,
+        teams: &BTreeSet<TeamId>,
         now: Timestamp,
-    ) -> Result<Vec<Self>, Failure> {
-        let teams: BTreeSet<TeamId> = if inputs.iter().any(InviteInput::names_teams) {
-            let teams = app.admin.store().all_teams(asked.workspace).await?;
-            teams.into_iter().filter(|team| !team.removed).map(|team| team.id).collect()
-        } else {
-            BTreeSet::new()
-        };
+    ) -> Vec<Self> {
         let allowed = Allowed {
             highest: asked.caller.principal().highest_role(),
             rules: &workspace.invite_rules,
-            teams: &teams,
+            teams,
             issuers: &Issuers::configured(app.admin.config()),
             now,
         };
         let mut seen = BTreeSet::new();
-        Ok(inputs
+        inputs
             .into_iter()
             .map(|input| {
                 let email = input.email.clone();
@@ -232,7 +252,7 @@ impl Entry {
                 };
                 Self { email, state }
             })
-            .collect())
+            .collect()
     }
 
     fn recipient(&self) -> Option<&EmailAddress> {
@@ -327,6 +347,7 @@ impl Issuing<'_> {
                 note: wanted.note.clone(),
                 state: InviteState::Pending,
                 delivery: if self.app.mailer.is_some() { Delivery::Sent } else { Delivery::LinkReturned },
+                together: None,
                 version: 0,
             };
             entry.state =
@@ -334,65 +355,48 @@ impl Issuing<'_> {
         }
     }
 
-    /// Writes the invites, as many together as go together. Where somebody else is in the way of some, those are tried one by one, and
-    /// refused if it stays so.
-    async fn write(&self, entries: &mut [Entry]) -> Result<(), Failure> {
-        let mut places: Vec<usize> = entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.prepared().is_some())
-            .map(|(at, _)| at)
-            .collect();
-        let mut size = TOGETHER;
-        while !places.is_empty() {
-            let mut in_the_way = Vec::new();
-            for chunk in places.chunks(size) {
-                let prepared: Vec<&Prepared> =
-                    chunk.iter().filter_map(|at| entries.get(*at).and_then(Entry::prepared)).collect();
-                match self.write_together(&prepared).await {
-                    Ok(()) => {}
-                    Err(error) if error.is_conflict() => in_the_way.extend_from_slice(chunk),
-                    Err(error) => return Err(error.into()),
-                }
+    /// Writes the invites. Those in whose way somebody else is are refused.
+    async fn write(
+        &self,
+        entries: &mut [Entry],
+        issuer: Option<&Member>,
+        numbering: Numbering,
+    ) -> Result<(), Failure> {
+        let new: Vec<NewInvite> =
+            entries.iter().filter_map(Entry::prepared).map(|one| self.with_record(one)).collect();
+        let written = self.app.admin.store().issue_invites(&new, issuer, numbering).await;
+        let in_the_way = written.map_err(|error| match error {
+            error if error.is_conflict() => Failure::from(no_admin_any_more()),
+            error => error.into(),
+        })?;
+        for entry in entries {
+            if entry.prepared().is_some_and(|prepared| in_the_way.contains(&prepared.invite.id)) {
+                entry.refuse(Problem::conflict(
+                    "Somebody else has invited this person at the same time, or they have just accepted.",
+                ));
             }
-            if size == 1 {
-                for at in in_the_way.drain(..) {
-                    if let Some(entry) = entries.get_mut(at) {
-                        entry.refuse(Problem::conflict(
-                            "Somebody else has invited this person at the same time, or they have just accepted.",
-                        ));
-                    }
-                }
-            }
-            size = 1;
-            places = in_the_way;
         }
         Ok(())
     }
 
-    async fn write_together(&self, prepared: &[&Prepared]) -> Result<(), rollcall_store::StoreError> {
-        let new = |one: &&Prepared| NewInvite {
-            invite: one.invite.clone(),
-            replaces: one.replaces.clone(),
-            last: one.last,
+    /// A row with what is told of it.
+    fn with_record(&self, one: &Prepared) -> NewInvite {
+        let Prepared { invite, replaces, last, .. } = one;
+        let told = told_of(invite, replaces.as_ref().map(|former| former.id));
+        let subject = invite.id.to_string();
+        let act = Act {
+            workspace: Some(self.asked.workspace),
+            action: "invite.issued",
+            target: Some(subject.clone()),
+            why: "An admin invited somebody.".to_owned(),
+            detail: told.clone(),
         };
-        let rows: Vec<NewInvite> = prepared.iter().map(new).collect();
-        let mut record = Record::default();
-        for one in prepared {
-            let told = told_of(&one.invite, one.replaces.as_ref().map(|former| former.id));
-            let act = Act {
-                workspace: Some(self.asked.workspace),
-                action: "invite.issued",
-                target: Some(one.invite.id.to_string()),
-                why: "An admin invited somebody.".to_owned(),
-                detail: told.clone(),
-            };
-            record.audit.push(self.app.admin.audit(&self.asked.caller, self.now, act));
-            let subject = one.invite.id.to_string();
-            let kind = EventKind::InviteIssued;
-            record.events.push(self.app.admin.event(self.asked.workspace, kind, self.now, subject, told));
-        }
-        self.app.admin.store().issue_invites(&rows, record).await
+        let admin = &self.app.admin;
+        let record = Record {
+            audit: vec![admin.audit(&self.asked.caller, self.now, act)],
+            events: vec![admin.event(self.asked.workspace, EventKind::InviteIssued, self.now, subject, told)],
+        };
+        NewInvite { invite: invite.clone(), replaces: replaces.clone(), last: *last, record }
     }
 
     async fn mail(&self, entries: &mut [Entry]) {

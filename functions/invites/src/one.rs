@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::App;
-use crate::issue::{inviter_name, not_sent, send, told_of};
+use crate::issue::{inviter_name, issuer, not_sent, send, told_of};
 use crate::limits;
 use crate::link::Link;
 use crate::view::InviteView;
@@ -144,8 +144,9 @@ pub(crate) async fn resend(
         expires_at: now.plus(before.expires_at.since(before.issued_at)),
         // Who sends it again answers for it from here on.
         issued_by: asked.caller.principal().actor(),
-        inviter_name: inviter_name(&app, &asked.caller).await?,
+        inviter_name: inviter_name(issuer(&app, &asked.caller).await?.as_ref()),
         delivery: if app.mailer.is_some() { Delivery::Sent } else { Delivery::LinkReturned },
+        together: None,
         ..before.clone()
     };
     let told = told_of(&anew, None);

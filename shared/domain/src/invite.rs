@@ -103,6 +103,9 @@ pub struct Invite {
     pub state: InviteState,
     /// How the mail fared.
     pub delivery: Delivery,
+    /// The first of those that it was written together with, if they were many. It is issued once the table says so of all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<InviteId>,
     /// Counts the changes of the row, for conditional writes.
     pub version: u64,
 }
@@ -231,6 +234,7 @@ mod tests {
             note: None,
             state: InviteState::Pending,
             delivery: Delivery::LinkReturned,
+            together: None,
             version: 1,
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::reading::{Page, Position};
-use crate::transaction::{MOST_ITEMS, Record, Transaction, When};
+use crate::transaction::{Record, Transaction, When};
 use crate::{Store, keys};
 
 /// Invites issued before this moment, to or by whom the key names, are void.
@@ -25,50 +25,7 @@ pub(crate) struct TokenRow {
     pub(crate) invite: InviteId,
 }
 
-/// A new invite, and whose place it takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewInvite {
-    /// The invite.
-    pub invite: Invite,
-    /// The pending invite to the same address, as it is to be: revoked.
-    pub replaces: Option<Invite>,
-    /// The invite that the address was last invited by, whatever became of it. If it is another one by now, nothing is written: of
-    /// several who invite the same person at the same time, one does.
-    pub last: Option<InviteId>,
-}
-
-impl NewInvite {
-    /// The first invite to its address.
-    pub const fn first(invite: Invite) -> Self {
-        Self { invite, replaces: None, last: None }
-    }
-}
-
-/// Rows that one new invite takes: itself, its token, its address, the former token of the same address.
-const ROWS: usize = 4;
-
 impl Store {
-    /// Issues invites, each for itself: all that fit into one transaction together.
-    pub async fn issue_invites(&self, invites: &[NewInvite], record: Record) -> Result<(), StoreError> {
-        let mut record = Some(record);
-        let extra = record.as_ref().map_or(0, |record| record.audit.len() + record.events.len() + 1);
-        let room = MOST_ITEMS.saturating_sub(extra).max(ROWS) / ROWS;
-        for chunk in invites.chunks(room.max(1)) {
-            let mut transaction = self.transaction();
-            for NewInvite { invite, replaces, last } in chunk {
-                if let Some(former) = replaces {
-                    put(&mut transaction, former)?;
-                    transaction.delete("former link", &keys::invite_token(former.token), When::Always)?;
-                }
-                put(&mut transaction, invite)?;
-                put_token(&mut transaction, invite, *last)?;
-            }
-            transaction.record(record.take().unwrap_or_default())?;
-            transaction.commit().await?;
-        }
-        Ok(())
-    }
-
     /// Changes an invite: revoked, or issued anew with another token. `before` is it as it was read.
     pub async fn update_invite(
         &self,
@@ -106,6 +63,11 @@ impl Store {
             if barrier.is_some_and(|barrier| invite.issued_at <= barrier.at) {
                 return Ok(None);
             }
+        }
+        if let Some(first) = invite.together
+            && self.get_item(&keys::issued_together(invite.workspace, first)).await?.is_none()
+        {
+            return Ok(None);
         }
         Ok((invite.token == token).then_some(invite))
     }
@@ -152,12 +114,15 @@ pub(crate) fn consume(transaction: &mut Transaction<'_>, accepted: &Invite) -> R
         let key = keys::barrier(accepted.workspace, &who);
         transaction.check("invite", &key, When::NewOrLess("at", issued.clone()))?;
     }
+    if let Some(first) = accepted.together {
+        transaction.check("invite", &keys::issued_together(accepted.workspace, first), When::Exists)?;
+    }
     let mine = AttributeValue::S(accepted.id.to_string());
     transaction.delete("invite's link", &keys::invite_token(accepted.token), When::Is("invite", mine))
 }
 
 /// Writes an invite. `version` in it is the one it was read at; it rises by one.
-fn put(transaction: &mut Transaction<'_>, invite: &Invite) -> Result<(), StoreError> {
+pub(crate) fn put(transaction: &mut Transaction<'_>, invite: &Invite) -> Result<(), StoreError> {
     let changed = Invite { version: invite.version + 1, ..invite.clone() };
     transaction.put(
         "invite",
@@ -169,7 +134,7 @@ fn put(transaction: &mut Transaction<'_>, invite: &Invite) -> Result<(), StoreEr
 }
 
 /// Writes the link, and makes the invite the one that its address was last invited by, on condition that `last` was it until now.
-fn put_token(
+pub(crate) fn put_token(
     transaction: &mut Transaction<'_>,
     invite: &Invite,
     last: Option<InviteId>,

@@ -176,6 +176,11 @@ pub(crate) fn pending_invite(workspace: WorkspaceId, email: &EmailAddress) -> Ke
     Key::new(of(workspace, "invitees"), email.to_string())
 }
 
+/// What says that invites which were written together are issued.
+pub(crate) fn issued_together(workspace: WorkspaceId, first: InviteId) -> Key {
+    Key::new(of(workspace, "issued-together"), first.to_string())
+}
+
 pub(crate) fn barrier(workspace: WorkspaceId, who: &str) -> Key {
     Key::new(of(workspace, "barriers"), who)
 }

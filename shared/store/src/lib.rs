@@ -15,6 +15,7 @@ mod error;
 pub mod events;
 mod idempotency;
 mod invites;
+mod issuing;
 mod item;
 mod keys;
 mod lease;
@@ -44,12 +45,12 @@ pub use admin_tokens::AdminToken;
 pub use coverage::CoverageRow;
 pub use error::StoreError;
 pub use idempotency::Remembered;
-pub use invites::NewInvite;
+pub use issuing::NewInvite;
 pub use keys::Key;
 pub use lease::Lease;
 pub use reading::{Page, Position};
 pub use refusals::RefusedSignIn;
-pub use transaction::{Record, Transaction, When};
+pub use transaction::{Numbering, Record, Transaction, When};
 pub use writer::{Applied, Context, Stop};
 
 /// The table. Clones share the client.

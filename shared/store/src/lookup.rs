@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::try_join;
 use rollcall_domain::bitbucket::{ProjectUuid, RepositoryUuid};
 use rollcall_domain::identity::{EmailAddress, Identity};
 use rollcall_domain::invite::{Invite, InviteState};
@@ -10,6 +11,7 @@ use rollcall_domain::mirror::{Project, Team};
 use rollcall_domain::{InviteId, MemberId, TeamId, Timestamp, WorkspaceId};
 
 use crate::error::StoreError;
+use crate::issuing::Issued;
 use crate::members::Membership;
 use crate::mirror::Responsibility;
 use crate::{CoverageRow, Store, invites, keys};
@@ -68,7 +70,8 @@ impl Store {
         Ok(found.into_iter().map(|invite| (invite.email.clone(), invite)).collect())
     }
 
-    /// Which of these invites were voided with everything that was issued to or by the same person before.
+    /// Which of these invites were voided with everything that was issued to or by the same person before, or were never issued with
+    /// those that they were written together with.
     pub async fn voided(&self, found: &[Invite]) -> Result<BTreeSet<InviteId>, StoreError> {
         let pending = || found.iter().filter(|invite| invite.state == InviteState::Pending);
         let wanted: BTreeSet<_> = pending()
@@ -76,12 +79,20 @@ impl Store {
                 invites::barriers(invite).into_iter().map(|who| keys::barrier(invite.workspace, &who))
             })
             .collect();
-        let barriers: Vec<invites::Barrier> = self.get_many(&wanted.into_iter().collect::<Vec<_>>()).await?;
+        let together: BTreeSet<_> = pending()
+            .filter_map(|invite| Some(keys::issued_together(invite.workspace, invite.together?)))
+            .collect();
+        let (wanted, together): (Vec<_>, Vec<_>) =
+            (wanted.into_iter().collect(), together.into_iter().collect());
+        let (barriers, issued): (Vec<invites::Barrier>, Vec<Issued>) =
+            try_join(self.get_many(&wanted), self.get_many(&together)).await?;
+        let issued: BTreeSet<InviteId> = issued.into_iter().map(|issued| issued.first).collect();
         let barriers: BTreeMap<String, Timestamp> =
             barriers.into_iter().map(|barrier| (barrier.who, barrier.at)).collect();
         let is_void = |invite: &&Invite| {
             let mut who = invites::barriers(invite).into_iter();
             who.any(|who| barriers.get(&who).is_some_and(|at| invite.issued_at <= *at))
+                || invite.together.is_some_and(|first| !issued.contains(&first))
         };
         Ok(pending().filter(is_void).map(|invite| invite.id).collect())
     }

@@ -67,6 +67,11 @@ pub(crate) struct Sequence {
     pub(crate) last: u64,
 }
 
+/// The numbers of workspaces' last events, as far as they are known: who writes several transactions one after the other reads them
+/// once. One that is out of date costs a repetition, and nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct Numbering(HashMap<WorkspaceId, u64>);
+
 /// Writes that happen together or not at all.
 pub struct Transaction<'s> {
     store: &'s Store,
@@ -78,6 +83,11 @@ impl Store {
     /// A transaction without anything in it.
     pub fn transaction(&self) -> Transaction<'_> {
         Transaction { store: self, items: Vec::new(), events: Vec::new() }
+    }
+
+    /// The number of a workspace's last event, for the transactions that follow. One read, which can be made beside others.
+    pub async fn numbering(&self, workspace: WorkspaceId) -> Result<Numbering, StoreError> {
+        Ok(Numbering(HashMap::from([(workspace, self.last_event(workspace).await?)])))
     }
 }
 
@@ -159,6 +169,11 @@ impl Transaction<'_> {
     /// Writes all of it, or nothing. A transaction that was only in somebody's way is tried again; one whose condition does not
     /// hold is a [`StoreError::Conflict`].
     pub async fn commit(self) -> Result<(), StoreError> {
+        self.commit_after(&mut Numbering::default()).await
+    }
+
+    /// The same, one of several: the events' numbers go on where `known` ends.
+    pub async fn commit_after(self, known: &mut Numbering) -> Result<(), StoreError> {
         if self.is_empty() {
             return Ok(());
         }
@@ -167,17 +182,23 @@ impl Transaction<'_> {
         }
         let mut attempt = 0;
         loop {
-            let (names, items, token) = self.numbered().await?;
+            // What is known is right only if this goes well.
+            let before = std::mem::take(known);
+            let (names, items, token, after) = self.numbered(&before).await?;
             match self.send(&names, items, &token).await {
-                Outcome::Done => return Ok(()),
+                Outcome::Done => {
+                    *known = before;
+                    known.0.extend(after);
+                    return Ok(());
+                }
                 Outcome::Failed(error) => return Err(error),
                 Outcome::InTheWay => back_off(&mut attempt).await?,
             }
         }
     }
 
-    /// The items with the events' numbers, and a token by which a repeated request is recognised as the same.
-    async fn numbered(&self) -> Result<(Vec<&'static str>, Vec<TransactWriteItem>, String), StoreError> {
+    /// The items with the events' numbers, a token by which a repeated request is recognised as the same, and the last numbers.
+    async fn numbered(&self, known: &Numbering) -> Result<Numbered, StoreError> {
         let (mut names, mut items): (Vec<_>, Vec<_>) = self.items.iter().cloned().unzip();
         let mut last: HashMap<WorkspaceId, (u64, u64)> = HashMap::new();
         for event in &self.events {
@@ -185,9 +206,11 @@ impl Transaction<'_> {
             let (_, number) = match last.entry(workspace) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
-                    let known = self.store.get::<Sequence>(&keys::sequence(workspace)).await?;
-                    let known = known.map_or(0, |known| known.last);
-                    unknown.insert((known, known))
+                    let before = match known.0.get(&workspace) {
+                        Some(before) => *before,
+                        None => self.store.last_event(workspace).await?,
+                    };
+                    unknown.insert((before, before))
                 }
             };
             *number += 1;
@@ -202,10 +225,11 @@ impl Transaction<'_> {
             names.push(SEQUENCE);
             items.push(TransactWriteItem::builder().put(put).build());
         }
-        for (workspace, (before, after)) in last {
+        for (workspace, (before, after)) in &last {
+            let (before, after) = (*before, *after);
             let update = Update::builder()
                 .table_name(self.store.table())
-                .set_key(Some(keys::sequence(workspace).attributes()))
+                .set_key(Some(keys::sequence(*workspace).attributes()))
                 .update_expression("SET #last = :after")
                 .condition_expression(if before == 0 {
                     "attribute_not_exists(pk) OR #last = :before"
@@ -221,7 +245,9 @@ impl Transaction<'_> {
             items.push(TransactWriteItem::builder().update(update).build());
         }
         let random = || RandomState::new().build_hasher().finish();
-        Ok((names, items, format!("{:016x}{:016x}", random(), random())))
+        let token = format!("{:016x}{:016x}", random(), random());
+        let after = last.into_iter().map(|(workspace, (_, after))| (workspace, after)).collect();
+        Ok((names, items, token, after))
     }
 
     async fn send(&self, names: &[&'static str], items: Vec<TransactWriteItem>, token: &str) -> Outcome {
@@ -247,6 +273,8 @@ impl Transaction<'_> {
         }
     }
 }
+
+type Numbered = (Vec<&'static str>, Vec<TransactWriteItem>, String, HashMap<WorkspaceId, u64>);
 
 /// The name of what numbers the events: a conflict about it is in nobody's way but its own, and is tried again.
 const SEQUENCE: &str = "event sequence";

@@ -18,7 +18,7 @@ use crate::error::StoreError;
 use crate::lease::Lease;
 use crate::members::{put_member, void_invites};
 use crate::mirror::{Responsibility, TeamPerson};
-use crate::transaction::{MOST_ITEMS, Record, Transaction, When};
+use crate::transaction::{MOST_ITEMS, Numbering, Record, Transaction, When};
 use crate::{Store, keys};
 
 /// What every write of a run carries.
@@ -140,15 +140,17 @@ impl Store {
     ) -> Result<Applied, StoreError> {
         let mut applied = Applied::default();
         let mut touched = Touched::default();
+        // Each transaction has events: their numbers are read once, not once for each.
+        let mut numbering = Numbering::default();
         let mut waiting = 0;
         for change in changes {
             if let Change::SuspendMember { member, .. } | Change::RestoreMember { member, .. } = change {
-                self.flush(mirror, &mut touched, lease, context, &mut applied).await?;
+                self.flush(mirror, &mut touched, lease, context, &mut applied, &mut numbering).await?;
                 applied.changes += std::mem::take(&mut waiting);
                 if stop() {
                     return Ok(applied);
                 }
-                match self.write_member(mirror, *member, change, lease, context).await? {
+                match self.write_member(mirror, *member, change, lease, context, &mut numbering).await? {
                     None => applied.transactions += 1,
                     Some(why) => applied.passed_over.push((*member, why)),
                 }
@@ -158,7 +160,7 @@ impl Store {
             let places = places(mirror, change);
             let (rows, bytes) = (OTHER_ROWS + places.len(), grown_bytes(change));
             if touched.len() + rows > ROOM || touched.bytes + bytes > MOST_BYTES {
-                self.flush(mirror, &mut touched, lease, context, &mut applied).await?;
+                self.flush(mirror, &mut touched, lease, context, &mut applied, &mut numbering).await?;
                 applied.changes += std::mem::take(&mut waiting);
                 if stop() {
                     return Ok(applied);
@@ -177,7 +179,7 @@ impl Store {
             change.apply(mirror);
             waiting += 1;
         }
-        self.flush(mirror, &mut touched, lease, context, &mut applied).await?;
+        self.flush(mirror, &mut touched, lease, context, &mut applied, &mut numbering).await?;
         applied.changes += waiting;
         Ok(applied)
     }
@@ -189,6 +191,7 @@ impl Store {
         lease: &Lease,
         context: &Context<'_>,
         applied: &mut Applied,
+        numbering: &mut Numbering,
     ) -> Result<(), StoreError> {
         if touched.is_empty() {
             return Ok(());
@@ -236,7 +239,7 @@ impl Store {
         }
         transaction.record(record)?;
         applied.written += transaction.len() - 1;
-        transaction.commit().await?;
+        transaction.commit_after(numbering).await?;
         applied.transactions += 1;
         Ok(())
     }
@@ -271,6 +274,7 @@ impl Store {
         change: &Change,
         lease: &Lease,
         context: &Context<'_>,
+        numbering: &mut Numbering,
     ) -> Result<Option<&'static str>, StoreError> {
         const CHANGED: &str =
             "somebody has changed the member since the run read it; it is looked at again at the next run";
@@ -304,7 +308,7 @@ impl Store {
         let data = about_member(&member, found);
         let audit = vec![entry(context, kind.as_str(), id.to_string(), why, data.clone())];
         transaction.record(Record { audit, events: vec![event(context, kind, id.to_string(), data)] })?;
-        match transaction.commit().await {
+        match transaction.commit_after(numbering).await {
             Ok(()) => {}
             Err(StoreError::Conflict { what: "member" }) => return Ok(Some(CHANGED)),
             Err(error) => return Err(error),

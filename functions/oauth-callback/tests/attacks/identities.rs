@@ -9,7 +9,7 @@ use rollcall_domain::invite::{Delivery, Invite, InviteState};
 use rollcall_domain::member::{Member, Role};
 use rollcall_domain::{InviteId, Secret, TokenHash};
 use rollcall_service::random::{self, SystemRandom};
-use rollcall_store::{NewInvite, Record};
+use rollcall_store::{NewInvite, Numbering, Record};
 use serde_json::json;
 use standin_openid::people::{HARBOUR_STUDIO, LINDQVIST_AUDIT};
 use standin_openid::{MICROSOFT_CONSUMERS, Person};
@@ -41,10 +41,11 @@ pub(crate) async fn invite_with(rig: &Rig, email: &str, change: impl FnOnce(&mut
         note: None,
         state: InviteState::Pending,
         delivery: Delivery::LinkReturned,
+        together: None,
         version: 0,
     };
     change(&mut invite);
-    rig.store.issue_invites(&[NewInvite::first(invite)], Record::default()).await.unwrap();
+    rig.store.issue_invites(&[NewInvite::first(invite)], None, Numbering::default()).await.unwrap();
     token
 }
 

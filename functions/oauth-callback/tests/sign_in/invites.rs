@@ -11,7 +11,7 @@ use rollcall_domain::identity::Provider;
 use rollcall_domain::invite::{Delivery, Invite, InviteState, InviteStatus};
 use rollcall_domain::member::{Origin, Role};
 use rollcall_domain::{InviteId, Secret, TokenHash};
-use rollcall_store::Record;
+use rollcall_store::{NewInvite, Numbering};
 use standin_openid::Person;
 
 use crate::rig::{Answer, Browser, INES, Rig};
@@ -36,13 +36,11 @@ async fn issue(rig: &Rig, change: impl FnOnce(&mut Invite)) -> Invite {
         note: None,
         state: InviteState::Pending,
         delivery: Delivery::LinkReturned,
+        together: None,
         version: 0,
     };
     change(&mut invite);
-    rig.store
-        .issue_invites(&[rollcall_store::NewInvite::first(invite.clone())], Record::default())
-        .await
-        .unwrap();
+    rig.store.issue_invites(&[NewInvite::first(invite.clone())], None, Numbering::default()).await.unwrap();
     invite
 }
 

@@ -12,7 +12,7 @@ use rollcall_domain::member::{InviteEntitlement, Role};
 use rollcall_domain::{InviteId, Timestamp};
 use rollcall_store::connections::CLAIM;
 use rollcall_store::members::Entering;
-use rollcall_store::{NewInvite, Record, Store, StoreError, testing};
+use rollcall_store::{NewInvite, Numbering, Record, Store, StoreError, testing};
 
 use crate::support::{NOW, Session, account, connected, enter, hash, member, record, ten, workspace};
 
@@ -114,7 +114,7 @@ async fn attempts_are_counted_across_everybody_who_counts() {
     assert_eq!(counts, (1..=20).collect());
 }
 
-fn invite(ws: rollcall_domain::WorkspaceId, token: &str) -> Invite {
+pub(crate) fn invite(ws: rollcall_domain::WorkspaceId, token: &str) -> Invite {
     Invite {
         id: InviteId::new(NOW, ten()),
         workspace: ws,
@@ -132,6 +132,7 @@ fn invite(ws: rollcall_domain::WorkspaceId, token: &str) -> Invite {
         note: None,
         state: InviteState::Pending,
         delivery: Delivery::LinkReturned,
+        together: None,
         version: 0,
     }
 }
@@ -162,7 +163,7 @@ async fn accept(store: &Store, invite: &Invite, n: u8) -> Result<(), StoreError>
 async fn fifty_who_accept_one_invite_at_once_are_one_member_and_forty_nine_who_are_told() {
     let store = testing::store().await;
     let ws = workspace(1);
-    store.issue_invites(&[NewInvite::first(invite(ws, "link"))], Record::default()).await.unwrap();
+    store.issue_invites(&[NewInvite::first(invite(ws, "link"))], None, Numbering::default()).await.unwrap();
     let found = store.invite_by_token(hash("link")).await.unwrap().unwrap();
     let outcomes = join_all((1..=50).map(|n| accept(&store, &found, n))).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -175,12 +176,12 @@ async fn fifty_who_accept_one_invite_at_once_are_one_member_and_forty_nine_who_a
 async fn an_invite_that_was_replaced_or_voided_is_found_by_no_link() {
     let store = testing::store().await;
     let ws = workspace(1);
-    store.issue_invites(&[NewInvite::first(invite(ws, "first"))], Record::default()).await.unwrap();
+    store.issue_invites(&[NewInvite::first(invite(ws, "first"))], None, Numbering::default()).await.unwrap();
     let first = store.invite_to(ws, &"grace@example.com".parse().unwrap()).await.unwrap().unwrap();
     let last = Some(first.id);
     let revoked = Invite { state: InviteState::Revoked { at: NOW }, ..first };
-    let second = NewInvite { invite: invite(ws, "second"), replaces: Some(revoked), last };
-    store.issue_invites(&[second], Record::default()).await.unwrap();
+    let second = NewInvite { replaces: Some(revoked), last, ..NewInvite::first(invite(ws, "second")) };
+    store.issue_invites(&[second], None, Numbering::default()).await.unwrap();
     assert_eq!(store.invite_by_token(hash("first")).await.unwrap(), None);
     assert!(store.invite_by_token(hash("second")).await.unwrap().is_some());
 
@@ -192,27 +193,6 @@ async fn an_invite_that_was_replaced_or_voided_is_found_by_no_link() {
     disabled.disable(NOW);
     store.update_member(&disabled, &before, None, record(ws, EventKind::MemberDisabled)).await.unwrap();
     assert_eq!(store.invite_by_token(hash("second")).await.unwrap(), None, "what was issued before is void");
-}
-
-#[tokio::test]
-async fn a_hundred_invites_take_a_handful_of_transactions_and_each_is_found() {
-    let store = testing::store().await;
-    let ws = workspace(1);
-    let many: Vec<_> = (0..100)
-        .map(|n| {
-            NewInvite::first(Invite {
-                email: format!("p{n}@example.com").parse().unwrap(),
-                ..invite(ws, &format!("link {n}"))
-            })
-        })
-        .collect();
-    store.issue_invites(&many, Record::default()).await.unwrap();
-    for n in [0, 31, 99] {
-        assert!(store.invite_by_token(hash(&format!("link {n}"))).await.unwrap().is_some());
-    }
-    let first = store.invites(ws, None, 60).await.unwrap();
-    let rest = store.invites(ws, first.next.as_ref(), 60).await.unwrap();
-    assert_eq!((first.items.len(), rest.items.len(), rest.next), (60, 40, None));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::support::{NOW, account, context, enter, hash, lease, member, record, 
 use crate::writer::{first_plan, person, team};
 
 /// A store behind a proxy, and the same table without it.
-async fn behind_a_proxy() -> (Store, Store, Running) {
+pub(crate) async fn behind_a_proxy() -> (Store, Store, Running) {
     let database = testing::database().await;
     let direct = testing::client(&database);
     schema::create(&direct, "rollcall").await.unwrap();

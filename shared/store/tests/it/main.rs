@@ -10,6 +10,7 @@
 
 mod aggregates;
 mod faults;
+mod issuing;
 mod large;
 mod logout;
 mod support;

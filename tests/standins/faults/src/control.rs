@@ -112,7 +112,12 @@ impl Control {
 
     /// How many finished calls came one after another at most. Calls that overlap count once.
     pub fn sequential_round_trips(&self) -> usize {
-        self.state().ledger.sequential()
+        self.state().ledger.sequential(|_| true)
+    }
+
+    /// The same, of one operation's calls only.
+    pub fn sequential_of(&self, operation: &str) -> usize {
+        self.state().ledger.sequential(|call| call.operation == operation)
     }
 
     /// Empties the ledger. Rules keep their counts.

@@ -153,8 +153,9 @@ impl Ledger {
         all
     }
 
-    pub(crate) fn sequential(&self) -> usize {
-        longest_chain(self.calls.iter().filter_map(|call| Some((call.began, call.ended?))).collect())
+    pub(crate) fn sequential(&self, counts: impl Fn(&Call) -> bool) -> usize {
+        let calls = self.calls.iter().filter(|call| counts(call));
+        longest_chain(calls.filter_map(|call| Some((call.began, call.ended?))).collect())
     }
 }
 
