@@ -1,5 +1,7 @@
 //! What people see, in a real browser. Pictures are kept in `target/screenshots`.
 
+use std::time::Duration;
+
 use rollcall_e2e::chromium::Chromium;
 use rollcall_local::settings::Settings;
 use rollcall_local::stack::Stack;
@@ -27,6 +29,13 @@ async fn connected() -> (Stack, String) {
     stack.api().put(&format!("/v1/workspaces/{workspace}/connection"), &connection).await.unwrap();
     stack.schedule.is_idle().await;
     (stack, workspace)
+}
+
+/// The link in the mail that somebody got.
+fn link_mailed_to(stack: &Stack, address: &str) -> String {
+    let mails = stack.aws.mail().to(address);
+    let text = mails[0].text.clone().unwrap();
+    text.split_whitespace().find(|word| word.contains("/invite#")).unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,9 +84,7 @@ async fn somebody_invited_accepts_with_google_and_the_link_works_once() {
     let invites = format!("/v1/workspaces/{workspace}/invites");
     let invite = json!({ "invites": [{ "email": "ines.okafor@mail.example" }] });
     stack.api().post(&invites, &invite).await.unwrap();
-    let mails = stack.aws.mail().to("ines.okafor@mail.example");
-    let text = mails[0].text.clone().unwrap();
-    let link = text.split_whitespace().find(|word| word.contains("/invite#")).unwrap().to_owned();
+    let link = link_mailed_to(&stack, "ines.okafor@mail.example");
 
     chromium.go(&format!("{}/outbox", stack.url())).await;
     assert!(chromium.text().await.contains("ines.okafor@mail.example"), "the outbox shows the mail");
@@ -111,6 +118,36 @@ async fn somebody_invited_accepts_with_google_and_the_link_works_once() {
     chromium.go(&link).await;
     chromium.click("Continue").await;
     assert_ne!(chromium.heading().await, "Join Acme", "the link is used up");
+    chromium.stop().await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invite_past_its_end_is_refused_although_its_row_is_still_there() {
+    let Some(chromium) = Chromium::start().await else { return };
+    let (stack, workspace) = connected().await;
+    let invites = format!("/v1/workspaces/{workspace}/invites");
+    let invite = json!({ "invites": [{ "email": "ines.okafor@mail.example", "lifetime_days": 1 }] });
+    stack.api().post(&invites, &invite).await.unwrap();
+    let link = link_mailed_to(&stack, "ines.okafor@mail.example");
+
+    // It is opened in time, and the account is chosen too late.
+    chromium.go(&link).await;
+    chromium.click("Continue").await;
+    assert_eq!(chromium.heading().await, "Join Acme");
+    stack.advance(Duration::from_hours(24));
+    let expired = stack.api().list(&invites).await.unwrap();
+    assert_eq!(expired[0]["status"], "expired", "the row is there: {expired:?}");
+    chromium.click("Continue with Google").await;
+    let too_late = chromium.text().await;
+    assert_ne!(chromium.heading().await, "You are signed in", "{too_late}");
+
+    chromium.go("about:blank").await;
+    chromium.go(&link).await;
+    chromium.click("Continue").await;
+    assert_ne!(chromium.heading().await, "Join Acme", "{}", chromium.text().await);
+    let members = stack.api().list(&format!("/v1/workspaces/{workspace}/members")).await.unwrap();
+    assert!(members.iter().all(|member| member["email"] != "ines.okafor@mail.example"), "{members:?}");
     chromium.stop().await;
     stack.stop().await;
 }
