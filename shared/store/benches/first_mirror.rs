@@ -58,10 +58,9 @@ fn plan(people: u128) -> Vec<Change> {
         };
         changes.push(Change::AddTeam { team });
     }
-    for n in 0..groups {
-        let members = (0..people).filter(|person| (0..GROUPS_OF_EACH).any(|k| (person + k) % groups == n));
-        changes
-            .extend(members.map(|person| Change::AddTeamMember { team: team(n), person: account(person) }));
+    for person in 0..people {
+        let teams = (0..GROUPS_OF_EACH).map(|k| team((person + k) % groups));
+        changes.extend(teams.map(|team| Change::AddTeamMember { team, person: account(person) }));
     }
     for n in 0..people {
         let repository = Repository {

@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::iter::repeat;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -184,11 +185,11 @@ impl Transaction<'_> {
         loop {
             // What is known is right only if this goes well.
             let before = std::mem::take(known);
-            let (names, items, token, after) = self.numbered(&before).await?;
-            match self.send(&names, items, &token).await {
+            let numbered = self.numbered(&before).await?;
+            match self.send(&numbered).await {
                 Outcome::Done => {
                     *known = before;
-                    known.0.extend(after);
+                    known.0.extend(numbered.last);
                     return Ok(());
                 }
                 Outcome::Failed(error) => return Err(error),
@@ -197,9 +198,9 @@ impl Transaction<'_> {
         }
     }
 
-    /// The items with the events' numbers, a token by which a repeated request is recognised as the same, and the last numbers.
+    /// Gives the events their numbers.
     async fn numbered(&self, known: &Numbering) -> Result<Numbered, StoreError> {
-        let (mut names, mut items): (Vec<_>, Vec<_>) = self.items.iter().cloned().unzip();
+        let mut items = Vec::new();
         let mut last: HashMap<WorkspaceId, (u64, u64)> = HashMap::new();
         for event in &self.events {
             let workspace = event.workspace;
@@ -222,7 +223,6 @@ impl Transaction<'_> {
                 .condition_expression("attribute_not_exists(pk)")
                 .build()
                 .map_err(incomplete)?;
-            names.push(SEQUENCE);
             items.push(TransactWriteItem::builder().put(put).build());
         }
         for (workspace, (before, after)) in &last {
@@ -241,25 +241,26 @@ impl Transaction<'_> {
                 .expression_attribute_values(":after", AttributeValue::N(after.to_string()))
                 .build()
                 .map_err(incomplete)?;
-            names.push(SEQUENCE);
             items.push(TransactWriteItem::builder().update(update).build());
         }
         let random = || RandomState::new().build_hasher().finish();
         let token = format!("{:016x}{:016x}", random(), random());
-        let after = last.into_iter().map(|(workspace, (_, after))| (workspace, after)).collect();
-        Ok((names, items, token, after))
+        let last = last.into_iter().map(|(workspace, (_, after))| (workspace, after)).collect();
+        Ok(Numbered { items, token, last })
     }
 
-    async fn send(&self, names: &[&'static str], items: Vec<TransactWriteItem>, token: &str) -> Outcome {
+    async fn send(&self, numbered: &Numbered) -> Outcome {
         let mut attempt = 0;
         loop {
-            let call = self.store.client.transact_write_items().client_request_token(token);
-            match call.set_transact_items(Some(items.clone())).send().await {
+            let items = self.items.iter().map(|(_, item)| item).chain(&numbered.items).cloned().collect();
+            let call = self.store.client.transact_write_items().client_request_token(&numbered.token);
+            match call.set_transact_items(Some(items)).send().await {
                 Ok(_) => return Outcome::Done,
                 Err(error) => {
                     if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
                         error.as_service_error()
                     {
+                        let names = self.items.iter().map(|(name, _)| *name).chain(repeat(SEQUENCE));
                         return judge(names, cancelled.cancellation_reasons());
                     }
                     // Whether it landed is not known. The same token makes the repetition the same transaction: it lands once.
@@ -274,7 +275,13 @@ impl Transaction<'_> {
     }
 }
 
-type Numbered = (Vec<&'static str>, Vec<TransactWriteItem>, String, HashMap<WorkspaceId, u64>);
+/// The events of a transaction, with their numbers.
+struct Numbered {
+    items: Vec<TransactWriteItem>,
+    /// By which a repeated request is recognised as the same.
+    token: String,
+    last: HashMap<WorkspaceId, u64>,
+}
 
 /// The name of what numbers the events: a conflict about it is in nobody's way but its own, and is tried again.
 const SEQUENCE: &str = "event sequence";
@@ -304,12 +311,12 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     }
 }
 
-fn judge(names: &[&'static str], reasons: &[CancellationReason]) -> Outcome {
+fn judge(names: impl Iterator<Item = &'static str>, reasons: &[CancellationReason]) -> Outcome {
     let mut in_the_way = false;
-    for (name, reason) in names.iter().zip(reasons) {
+    for (name, reason) in names.zip(reasons) {
         match reason.code() {
             None | Some("None") => {}
-            Some("ConditionalCheckFailed") if *name == SEQUENCE => in_the_way = true,
+            Some("ConditionalCheckFailed") if name == SEQUENCE => in_the_way = true,
             Some("ConditionalCheckFailed") => return Outcome::Failed(StoreError::Conflict { what: name }),
             Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => {
                 in_the_way = true;

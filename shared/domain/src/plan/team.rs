@@ -61,15 +61,15 @@ pub(super) fn plan_teams(
         }
         let nobody = BTreeSet::new();
         let were = before.map_or(&nobody, |before| &before.people);
-        joined.extend(
-            seen.people.difference(were).map(|person| Change::AddTeamMember { team, person: *person }),
-        );
+        joined.extend(seen.people.difference(were).map(|person| (*person, team)));
         // Who leaves the workspace leaves the teams with it, and whom nothing is proven of stays.
         let left = were.iter().filter(|uuid| !group.members.contains_key(uuid) && !people.is_gone(uuid));
         removed.extend(left.map(|person| Change::RemoveTeamMember { team, person: *person, follows: false }));
     }
     in_safe_order(&mut added, renamed);
-    added.append(&mut joined);
+    // One person after the other, not one team after the other: their teams are in their row, which is then written once for all.
+    joined.sort_by_key(|(person, _)| *person);
+    added.extend(joined.into_iter().map(|(person, team)| Change::AddTeamMember { team, person }));
     let kept = note_kept(groups, &known);
     // An entry that could not be understood and is not a known team's may be any team's, under a new slug.
     let absence_proven = groups.absence_proven
