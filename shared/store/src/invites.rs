@@ -1,9 +1,12 @@
 //! Invites: one row each, one for its present token, one for its address; and the barriers that void those issued before.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall_domain::audit::Actor;
 use rollcall_domain::identity::EmailAddress;
 use rollcall_domain::invite::{Invite, InviteState};
+use rollcall_domain::member::Member;
 use rollcall_domain::{InviteId, Timestamp, TokenHash, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
@@ -106,11 +109,18 @@ pub(crate) fn barriers(invite: &Invite) -> Vec<String> {
 }
 
 /// Consumes an invite within the transaction that lets its person in: on condition that it is pending, was not replaced, and was not
-/// voided with everything that was issued to or by somebody, a moment ago.
-pub(crate) fn consume(transaction: &mut Transaction<'_>, accepted: &Invite) -> Result<(), StoreError> {
+/// voided with everything that was issued to or by somebody, a moment ago. It may have been sent to another address of the person's than
+/// the one that we know: what voids one of their identities voids it as well.
+pub(crate) fn consume(
+    transaction: &mut Transaction<'_>,
+    accepted: &Invite,
+    member: &Member,
+) -> Result<(), StoreError> {
     put(transaction, accepted)?;
     let issued = AttributeValue::N(accepted.issued_at.to_string());
-    for who in barriers(accepted) {
+    let mut who = BTreeSet::from_iter(barriers(accepted));
+    who.extend(member.identities.iter().map(keys::identity_partition));
+    for who in who {
         let key = keys::barrier(accepted.workspace, &who);
         transaction.check("invite", &key, When::NewOrLess("at", issued.clone()))?;
     }

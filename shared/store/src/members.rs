@@ -119,7 +119,7 @@ impl Store {
         let mut transaction = self.transaction();
         put_member(&mut transaction, member, before)?;
         if let Some(invite) = invite {
-            invites::consume(&mut transaction, invite)?;
+            invites::consume(&mut transaction, invite, member)?;
         }
         sessions::put_session(&mut transaction, hash, session, member, ends)?;
         if let Some(former) = replaces.filter(|former| *former != hash) {

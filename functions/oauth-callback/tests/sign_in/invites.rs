@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use rollcall_domain::audit::Actor;
+use rollcall_domain::audit::{Actor, AuditEntry};
 use rollcall_domain::event::{EventKind, about_member};
 use rollcall_domain::identity::Provider;
 use rollcall_domain::invite::{Delivery, Invite, InviteState, InviteStatus};
-use rollcall_domain::member::{Origin, Role};
-use rollcall_domain::{InviteId, Secret, TokenHash};
-use rollcall_store::{NewInvite, Numbering};
+use rollcall_domain::member::{Member, Origin, Role, State, SuspensionReason};
+use rollcall_domain::{AuditId, InviteId, Secret, TokenHash};
+use rollcall_store::{NewInvite, Numbering, Record};
 use standin_openid::Person;
 
 use crate::rig::{Answer, Browser, INES, Rig};
@@ -178,4 +178,54 @@ async fn a_member_by_invite_signs_in_again_until_the_membership_ends() {
     rig.clock.advance(Duration::from_hours(2));
     let page = again.get("/login").await;
     assert!(!page.body.contains("You are signed in"), "a session does not outlive the membership");
+}
+
+#[tokio::test]
+async fn an_invite_to_another_address_of_theirs_does_not_bring_a_suspended_member_back() {
+    let rig = Rig::new().await;
+    issue(&rig, |_| {}).await;
+    accept(&mut rig.browser(), INES).await;
+    let member = rig.store.all_members(rig.workspace).await.unwrap().remove(0);
+    let elsewhere = Member { email: Some("ines@elsewhere.example".parse().unwrap()), ..member.clone() };
+    rig.store.update_member(&elsewhere, &member, None, Record::default()).await.unwrap();
+
+    // A second invite waits, to the address that is not the one we know.
+    rig.clock.advance(Duration::from_mins(1));
+    let before = rig.store.member(rig.workspace, member.id).await.unwrap().unwrap();
+    let another = InviteId::new(rig.now(), [4; 10]);
+    let first = rig.store.invite_to(rig.workspace, &INES.parse().unwrap()).await.unwrap().unwrap();
+    let invite = Invite {
+        id: another,
+        issued_at: rig.now(),
+        state: InviteState::Pending,
+        version: 0,
+        ..first.clone()
+    };
+    let invite = NewInvite { last: Some(first.id), ..NewInvite::first(invite) };
+    rig.store.issue_invites(&[invite], None, Numbering::default()).await.unwrap();
+    let mut suspended = before.clone();
+    assert!(suspended.suspend(SuspensionReason::LeftWorkspace, None, rig.now()));
+    let record = Record { audit: vec![entry(&rig)], ..Record::default() };
+    rig.store.update_member(&suspended, &before, None, record).await.unwrap();
+
+    let mut browser = rig.browser();
+    let answer = accept(&mut browser, INES).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.body);
+    assert!(!browser.has_session());
+    let after = rig.store.member(rig.workspace, member.id).await.unwrap().unwrap();
+    assert!(matches!(after.state, State::Suspended { .. }), "{:?}", after.state);
+}
+
+fn entry(rig: &Rig) -> AuditEntry {
+    AuditEntry {
+        id: AuditId::new(rig.now(), [9; 10]),
+        workspace: Some(rig.workspace),
+        at: rig.now(),
+        actor: Actor::System,
+        action: "member.suspended".to_owned(),
+        target: None,
+        why: "left".to_owned(),
+        from: None,
+        detail: serde_json::Value::Null,
+    }
 }
