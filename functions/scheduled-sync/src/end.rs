@@ -237,7 +237,7 @@ impl Run<'_> {
             calls = self.record.calls,
             written = self.record.written,
             removals = self.removals,
-            message = self.record.message,
+            told = self.record.message,
             "a run has ended"
         );
     }

@@ -94,7 +94,7 @@ async fn handle_payload(
             let mut answer = SqsBatchResponse::default();
             for message in records {
                 if let Err(error) = handle_body(engine, &message.body, deadline).await {
-                    tracing::error!(%error, message = message.message_id, "a message could not be handled");
+                    tracing::error!(%error, message_id = message.message_id, "a message could not be handled");
                     let mut failure = BatchItemFailure::default();
                     failure.item_identifier = message.message_id;
                     answer.batch_item_failures.push(failure);
