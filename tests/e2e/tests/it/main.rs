@@ -4,6 +4,7 @@
 
 mod access;
 mod browser;
+mod clients;
 mod house;
 mod lambda;
 mod local_stack;
