@@ -12,7 +12,8 @@ use rollcall_domain::{EventId, MemberId, SessionId, TokenHash};
 use rollcall_identity::session::{CookieName, SessionRecord, SessionToken};
 use rollcall_service::random::new_id;
 use rollcall_service::web::see_other;
-use rollcall_store::members::Entering;
+use rollcall_store::StoreError;
+use rollcall_store::members::{CONNECTION, Entering};
 use serde_json::json;
 
 use crate::audit::What;
@@ -42,6 +43,10 @@ pub enum Entry<'a> {
 pub async fn enter(back: &Return<'_>, visitor: &Visitor, entry: Entry<'_>) -> Result<Response, Failure> {
     let app = back.app;
     let now = app.now();
+    let connection = match &entry {
+        Entry::ByBitbucket { connection, .. } => Some(*connection),
+        Entry::Known { .. } => None,
+    };
     let (mut member, known, change, ground) = match entry {
         Entry::Known { member } => {
             let before = member.clone();
@@ -95,7 +100,8 @@ pub async fn enter(back: &Return<'_>, visitor: &Visitor, entry: Entry<'_>) -> Re
         subject: member.id.to_string(),
         data: about_member(&member, json!({})),
     });
-    write(back, visitor, member, known, None, audit, events.into_iter().collect()).await
+    let by = By { connection, ..By::default() };
+    write(back, visitor, member, known, by, audit, events.into_iter().collect()).await
 }
 
 /// Opens the session and writes it with everything that belongs to it; then sends the browser on.
@@ -107,7 +113,7 @@ pub async fn session(
     audit: AuditEntry,
     events: Vec<Event>,
 ) -> Result<Response, Failure> {
-    write(back, visitor, member, before, None, audit, events).await
+    write(back, visitor, member, before, By::default(), audit, events).await
 }
 
 /// The same, with the invite that is accepted by it.
@@ -120,7 +126,15 @@ pub async fn by_invite(
     audit: AuditEntry,
     events: Vec<Event>,
 ) -> Result<Response, Failure> {
-    write(back, visitor, member, before, Some(accepted), audit, events).await
+    let by = By { invite: Some(accepted), ..By::default() };
+    write(back, visitor, member, before, by, audit, events).await
+}
+
+/// By what somebody is let in that may be taken away while they sign in.
+#[derive(Default)]
+struct By<'a> {
+    invite: Option<&'a Invite>,
+    connection: Option<&'a Connection>,
 }
 
 async fn write(
@@ -128,7 +142,7 @@ async fn write(
     visitor: &Visitor,
     member: Member,
     before: Option<Member>,
-    invite: Option<&Invite>,
+    by: By<'_>,
     audit: AuditEntry,
     events: Vec<Event>,
 ) -> Result<Response, Failure> {
@@ -145,26 +159,55 @@ async fn write(
         used_at: now,
         ended_at: None,
     };
-    let entering = Entering {
-        member: &member,
-        before: before.as_ref(),
-        invite,
-        session: (token.hash(), &record, record.ends_at(app.session_limits())),
-        // A new sign-in is a new session; the browser's old one ends with it.
-        replaces: cookies::read(back.headers, CookieName::Session)?.map(|old| TokenHash::of(&old)),
-        audit: vec![audit],
-        events,
-    };
-    app.store().enter(entering).await.map_err(|error| match error {
-        // Somebody else was faster: the same person in another tab, another accept of the invite, or an admin.
-        error if error.is_conflict() && invite.is_some() => Failure::invalid_invite("invite.raced"),
-        error if error.is_conflict() => Failure::check(Some(visitor.identity.provider), "member.raced"),
-        error => error.into(),
-    })?;
+    // A new sign-in is a new session; the browser's old one ends with it.
+    let replaces = cookies::read(back.headers, CookieName::Session)?.map(|old| TokenHash::of(&old));
+    let (mut connection, mut attempt) = (by.connection.cloned(), 0);
+    loop {
+        let entering = Entering {
+            member: &member,
+            before: before.as_ref(),
+            invite: by.invite,
+            connection: connection.as_ref(),
+            session: (token.hash(), &record, record.ends_at(app.session_limits())),
+            replaces,
+            audit: vec![audit.clone()],
+            events: events.clone(),
+        };
+        match (app.store().enter(entering).await, connection) {
+            (Ok(()), _) => break,
+            // Each run of the sync writes into the connection how it fared: that is nobody's decision.
+            (Err(StoreError::Conflict { what: CONNECTION }), Some(asked)) if attempt < ATTEMPTS => {
+                attempt += 1;
+                connection = Some(still_stands(back, &asked).await?);
+            }
+            // Somebody else was faster: the same person in another tab, another accept of the invite, or an admin.
+            (Err(error), _) if error.is_conflict() && by.invite.is_some() => {
+                return Err(Failure::invalid_invite("invite.raced"));
+            }
+            (Err(error), _) if error.is_conflict() => {
+                return Err(Failure::check(Some(visitor.identity.provider), "member.raced"));
+            }
+            (Err(error), _) => return Err(error.into()),
+        }
+    }
     app.metrics().record().count("SignIns", 1).write();
     let mut response = see_other(back.login.return_to.as_str()).into_response();
     cookies::set(response.headers_mut(), cookies::keep_session(app, token.secret())?);
     Ok(response)
+}
+
+/// How often a sign-in is written anew because the connection's row has changed, but not what it says about sign-ins.
+const ATTEMPTS: u32 = 3;
+
+/// The connection as it is now, if everything by which somebody has just been admitted is as it was.
+async fn still_stands(back: &Return<'_>, asked: &Connection) -> Result<Connection, Failure> {
+    let now = back.app.store().connection(asked.workspace).await?.map(|connected| connected.connection);
+    let same = |now: &Connection| {
+        now.is_connected()
+            && (now.bitbucket, now.created_at) == (asked.bitbucket, asked.created_at)
+            && now.settings == asked.settings
+    };
+    now.filter(same).ok_or(Failure::check(Some(back.login.provider), "connection.changed"))
 }
 
 fn new_member(back: &Return<'_>, connection: &Connection, visitor: &Visitor) -> Member {

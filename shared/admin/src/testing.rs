@@ -333,6 +333,7 @@ impl Deployment {
             member,
             before: None,
             invite: None,
+            connection: None,
             session: (token.hash(), &session, ends),
             replaces: None,
             audit: Vec::new(),

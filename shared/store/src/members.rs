@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall_domain::audit::AuditEntry;
+use rollcall_domain::connection::Connection;
 use rollcall_domain::event::Event;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::invite::Invite;
@@ -40,6 +41,9 @@ pub struct Entering<'a, S> {
     pub before: Option<&'a Member>,
     /// The invite that is accepted by it, as it is to be.
     pub invite: Option<&'a Invite>,
+    /// The connection by whose policy they are let in, as it was read: if it is another by now, nothing is written, and the
+    /// [`StoreError::Conflict`] is about [`CONNECTION`].
+    pub connection: Option<&'a Connection>,
     /// The session: the hash of its token, its record, its end.
     pub session: (TokenHash, &'a S, Timestamp),
     /// The browser's former session, which ends.
@@ -49,6 +53,9 @@ pub struct Entering<'a, S> {
     /// The events.
     pub events: Vec<Event>,
 }
+
+/// The name of the connection in a conflict: it has been changed since somebody was admitted by it.
+pub const CONNECTION: &str = "connection";
 
 impl Store {
     /// A member.
@@ -114,10 +121,14 @@ impl Store {
 
     /// Writes a sign-in: the member, the identity, the session, the accepted invite, the audit entries and the events.
     pub async fn enter<S: Serialize>(&self, entering: Entering<'_, S>) -> Result<(), StoreError> {
-        let Entering { member, before, invite, session: (hash, session, ends), replaces, audit, events } =
-            entering;
+        let Entering { member, before, invite, connection, session, replaces, audit, events } = entering;
+        let (hash, session, ends) = session;
         let mut transaction = self.transaction();
         put_member(&mut transaction, member, before)?;
+        if let Some(connection) = connection {
+            let key = keys::connection(connection.workspace);
+            transaction.check(CONNECTION, &key, When::Version(connection.version))?;
+        }
         if let Some(invite) = invite {
             invites::consume(&mut transaction, invite, member)?;
         }

@@ -19,6 +19,7 @@ mod parameters;
 mod requests_sent;
 mod rig;
 mod sessions;
+mod shut_out;
 mod state;
 mod tokens;
 mod transport;

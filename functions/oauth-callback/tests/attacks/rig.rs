@@ -14,6 +14,8 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use rollcall_bitbucket::{Bitbucket, Endpoints, Limits};
 use rollcall_domain::audit::AuditEntry;
+use rollcall_domain::bitbucket::BitbucketWorkspaceUuid;
+use rollcall_domain::connection::{Connection, CredentialKind, Health, Policy, Settings};
 use rollcall_domain::identity::Provider;
 use rollcall_domain::{Secret, Timestamp, WorkspaceId};
 use rollcall_identity::provider::generate_signing_key;
@@ -25,6 +27,7 @@ use rollcall_service::seal::{Purpose, Sealer, SealingKey, SealingKeys};
 use rollcall_service::secrets::{Application, FetchFailed, Secrets, Source};
 use rollcall_service::telemetry::Metrics;
 use rollcall_service::web::{ClientAddress, Web};
+use rollcall_store::connections::Connected;
 use rollcall_store::workspaces::Workspace;
 use rollcall_store::{Record, Store, testing};
 use serde_json::{Value, json};
@@ -237,6 +240,25 @@ impl Rig {
 
     pub(crate) fn browser(&self) -> Browser<'_> {
         Browser::new(self)
+    }
+
+    /// Connects the workspace to the played Bitbucket's, with a policy that asks nobody but the person's own token.
+    pub(crate) async fn connect(&self) -> Connected {
+        let uuid = self.bitbucket.read(|world| world.find_workspace("acme").unwrap().uuid);
+        let connection = Connection {
+            workspace: self.workspace,
+            bitbucket: BitbucketWorkspaceUuid::new(uuid),
+            slug: "acme".parse().unwrap(),
+            name: "Acme".into(),
+            credential: CredentialKind::AccessToken,
+            settings: Settings { policy: Policy::WorkspaceMember, ..Settings::default() },
+            health: Health::Healthy,
+            created_at: self.now(),
+            version: 0,
+        };
+        let connected = Connected { connection, sealed_credential: "never opened".into() };
+        self.store.connect(&connected, None, Record::default()).await.unwrap();
+        self.store.connection(self.workspace).await.unwrap().unwrap()
     }
 
     /// What the instance answers.

@@ -183,6 +183,7 @@ impl Rig {
             member,
             before,
             invite: None,
+            connection: None,
             session: (token.hash(), &record, record.ends_at(SessionLimits::default())),
             replaces: None,
             audit: Vec::new(),

@@ -310,6 +310,7 @@ impl Rig {
             member: &member,
             before: None,
             invite: None,
+            connection: None,
             session: (session, &BTreeMap::from([("of", username)]), self.clock.now().plus(DAY)),
             replaces: None,
             audit: Vec::new(),

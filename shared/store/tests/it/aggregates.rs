@@ -151,6 +151,7 @@ async fn accept(store: &Store, invite: &Invite, n: u8) -> Result<(), StoreError>
         member: &guest,
         before: None,
         invite: Some(&accepted),
+        connection: None,
         session,
         replaces: None,
         audit,

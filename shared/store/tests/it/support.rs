@@ -117,7 +117,9 @@ pub(crate) async fn enter(
     let Record { audit, events } = record(member.workspace, EventKind::MemberOnboarded);
     let ends = NOW.plus(std::time::Duration::from_hours(1));
     let session = (hash(token), &session, ends);
-    store.enter(Entering { member, before, invite: None, session, replaces: None, audit, events }).await
+    let entering =
+        Entering { member, before, invite: None, connection: None, session, replaces: None, audit, events };
+    store.enter(entering).await
 }
 
 /// A run's context with evidence of nothing.
