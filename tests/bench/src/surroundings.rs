@@ -105,7 +105,7 @@ pub(crate) fn person(n: usize) -> String {
     format!("person-{n}")
 }
 
-/// A world of a size. `everything` of its people, after the owner, can read all repositories.
+/// A world of a size. `everything` of its people, after the owner, can read all repositories; the fourth person can read some.
 pub(crate) fn world(size: Size, everything: usize) -> World {
     let mut world = World::generated(3, size.members, size.repositories, size.projects, size.groups);
     let group = world.add_group(EVERYTHING).unwrap();
@@ -115,6 +115,7 @@ pub(crate) fn world(size: Size, everything: usize) -> World {
     for n in 1..=size.projects {
         world.grant(On::Project(&format!("P{n}")), To::Group(&group), Level::Read).unwrap();
     }
+    world.grant(On::Project("P1"), To::Person(&person(4)), Level::Read).unwrap();
     world
 }
 
