@@ -27,7 +27,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let mut settings = Settings::for_tests();
-        settings.variables.insert("ROLLCALL_SIGN_IN_RATE", "100000".into());
+        settings.variables.insert("ROLLCALL_SIGN_IN_RATE", "10000".into());
         let stack = Stack::start(&settings).await.unwrap();
         let workspace = connect(&stack).await;
         println!("| who | calls | with {LATENCY} ms each | bar |");
