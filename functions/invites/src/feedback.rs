@@ -50,6 +50,6 @@ async fn set(admin: &Admin, about: About, delivery: Delivery) -> Result<Feedback
         return Ok(Feedback::Marked);
     }
     let marked = Invite { delivery, ..before.clone() };
-    admin.store().update_invite(&marked, &before, Record::default()).await?;
+    admin.store().update_invite(&marked, &before, None, Record::default()).await?;
     Ok(Feedback::Marked)
 }

@@ -190,7 +190,7 @@ pub(crate) async fn issuer(app: &App, caller: &Caller) -> Result<Option<Member>,
 }
 
 /// Somebody was suspended, disabled or demoted while they were inviting.
-fn no_admin_any_more() -> Problem {
+pub(crate) fn no_admin_any_more() -> Problem {
     Problem::forbidden(
         "Your own membership has just been changed. Sign in again, and look whether you may still invite people.",
     )

@@ -6,13 +6,13 @@ use rollcall_domain::event::EventKind;
 use rollcall_domain::invite::{Delivery, Invite, InviteState};
 use rollcall_domain::{InviteId, Timestamp};
 use rollcall_service::web::{EntityTag, IfMatch, Json, Path, Problem};
-use rollcall_store::Record;
+use rollcall_store::{ISSUER, Record, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::App;
-use crate::issue::{inviter_name, issuer, not_sent, send, told_of};
+use crate::issue::{inviter_name, issuer, no_admin_any_more, not_sent, send, told_of};
 use crate::limits;
 use crate::link::Link;
 use crate::view::InviteView;
@@ -108,7 +108,7 @@ pub(crate) async fn revoke(
             told,
         )],
     };
-    app.admin.store().update_invite(&revoked, &before, record).await?;
+    app.admin.store().update_invite(&revoked, &before, None, record).await?;
     Ok(shown(&Invite { version: revoked.version + 1, ..revoked }, false, now))
 }
 
@@ -137,6 +137,7 @@ pub(crate) async fn resend(
             .detail("This address was invited too often today. Try again tomorrow.")
             .into());
     }
+    let issuer = issuer(&app, &asked.caller).await?;
     let link = Link::new(&app.admin.config().public_url, app.admin.random());
     let mut anew = Invite {
         token: link.hash(),
@@ -144,7 +145,7 @@ pub(crate) async fn resend(
         expires_at: now.plus(before.expires_at.since(before.issued_at)),
         // Who sends it again answers for it from here on.
         issued_by: asked.caller.principal().actor(),
-        inviter_name: inviter_name(issuer(&app, &asked.caller).await?.as_ref()),
+        inviter_name: inviter_name(issuer.as_ref()),
         delivery: if app.mailer.is_some() { Delivery::Sent } else { Delivery::LinkReturned },
         together: None,
         ..before.clone()
@@ -167,7 +168,11 @@ pub(crate) async fn resend(
             told,
         )],
     };
-    app.admin.store().update_invite(&anew, &before, record).await?;
+    let written = app.admin.store().update_invite(&anew, &before, issuer.as_ref(), record).await;
+    written.map_err(|error| match error {
+        StoreError::Conflict { what: ISSUER } => Failure::from(no_admin_any_more()),
+        error => error.into(),
+    })?;
     anew.version += 1;
     let mut problem = None;
     if let Some(mailer) = app.mailer.as_deref()

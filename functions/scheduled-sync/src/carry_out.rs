@@ -224,11 +224,13 @@ impl Run<'_> {
             .extend(evidence.iter().filter_map(|evidence| serde_json::to_value(evidence).ok()));
         let engine = self.engine;
         let random = move || engine.random_bytes();
+        let clock = move || engine.now();
         let context = Context {
             workspace,
             run,
             actor: self.actor(),
             now: engine.now(),
+            clock: &clock,
             random: &random,
             evidence: &of_members,
         };

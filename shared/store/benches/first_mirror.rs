@@ -129,6 +129,7 @@ async fn measure(people: u128) -> f64 {
         run,
         actor: Actor::Sync { run },
         now: NOW,
+        clock: &|| NOW,
         random: &random,
         evidence: &evidence,
     };

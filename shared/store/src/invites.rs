@@ -11,6 +11,7 @@ use rollcall_domain::{InviteId, Timestamp, TokenHash, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::issuing::check_issuer;
 use crate::reading::{Page, Position};
 use crate::transaction::{Record, Transaction, When};
 use crate::{Store, keys};
@@ -29,14 +30,18 @@ pub(crate) struct TokenRow {
 }
 
 impl Store {
-    /// Changes an invite: revoked, or issued anew with another token. `before` is it as it was read.
+    /// Changes an invite: revoked, or issued anew with another token. `before` is it as it was read, and `issuer` the member who issues
+    /// it anew as they were when it was decided that they may: a [`StoreError::Conflict`] about [`crate::ISSUER`] if they are not that any
+    /// more.
     pub async fn update_invite(
         &self,
         invite: &Invite,
         before: &Invite,
+        issuer: Option<&Member>,
         record: Record,
     ) -> Result<(), StoreError> {
         let mut transaction = self.transaction();
+        check_issuer(&mut transaction, issuer)?;
         put(&mut transaction, invite)?;
         if invite.token != before.token || invite.state != InviteState::Pending {
             transaction.delete("former link", &keys::invite_token(before.token), When::Always)?;

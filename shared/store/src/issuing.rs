@@ -62,8 +62,8 @@ const ROWS: usize = 3;
 const REPLACED_ROWS: usize = 2;
 /// What a transaction has room for beside the number of the last event and the issuer.
 const ROOM: usize = MOST_ITEMS - 2;
-/// The name of the issuer in a conflict.
-const ISSUER: &str = "issuer";
+/// The name of the issuer in a conflict: they were suspended, disabled or changed otherwise since it was decided that they may issue.
+pub const ISSUER: &str = "issuer";
 
 impl Store {
     /// Issues invites, each for itself; those are returned in whose way somebody else was. `issuer`: the member who issues them, as they
@@ -144,7 +144,7 @@ impl Issuing<'_> {
         let mut in_the_way = InTheWay::new();
         for chunk in chunks {
             let mut transaction = self.store.transaction();
-            self.check_issuer(&mut transaction)?;
+            check_issuer(&mut transaction, self.issuer)?;
             for NewInvite { invite, replaces, last, record } in chunk {
                 if let Some(former) = replaces {
                     put(&mut transaction, former)?;
@@ -190,7 +190,7 @@ impl Issuing<'_> {
     ) -> Result<(), StoreError> {
         let Some(first) = chunk.first().map(|first| &first.invite) else { return Ok(()) };
         let mut transaction = self.store.transaction();
-        self.check_issuer(&mut transaction)?;
+        check_issuer(&mut transaction, self.issuer)?;
         for NewInvite { invite, record, .. } in chunk {
             if !in_the_way.contains(&invite.id) {
                 transaction.record(record.clone())?;
@@ -200,12 +200,16 @@ impl Issuing<'_> {
         transaction.put("invites", &key, &Issued { first: first.id }, None, When::New)?;
         transaction.commit_after(known).await
     }
+}
 
-    fn check_issuer(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
-        let Some(issuer) = self.issuer else { return Ok(()) };
-        let key = keys::member(issuer.workspace, issuer.id);
-        transaction.check(ISSUER, &key, When::Version(issuer.version))
-    }
+/// Writes only if the issuer is still who they were.
+pub(crate) fn check_issuer(
+    transaction: &mut Transaction<'_>,
+    issuer: Option<&Member>,
+) -> Result<(), StoreError> {
+    let Some(issuer) = issuer else { return Ok(()) };
+    let key = keys::member(issuer.workspace, issuer.id);
+    transaction.check(ISSUER, &key, When::Version(issuer.version))
 }
 
 /// In whose way somebody was, if that is all that went wrong.

@@ -45,7 +45,7 @@ pub use admin_tokens::AdminToken;
 pub use coverage::CoverageRow;
 pub use error::StoreError;
 pub use idempotency::Remembered;
-pub use issuing::NewInvite;
+pub use issuing::{ISSUER, NewInvite};
 pub use keys::Key;
 pub use lease::Lease;
 pub use reading::{Page, Position};

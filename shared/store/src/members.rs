@@ -1,5 +1,7 @@
 //! Members, and the identities by which they are found.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall_domain::audit::AuditEntry;
 use rollcall_domain::connection::Connection;
@@ -213,12 +215,17 @@ pub(crate) fn void_invites(
     void_issued(transaction, member, at)
 }
 
+/// How long after the end of an issuer's right their invites are void as well: an invite has the time at which somebody asked for it, and
+/// a transaction that is in others' way comes later than the time that is written in it.
+const ISSUING_TAKES: Duration = Duration::from_mins(1);
+
 /// Voids every pending invite that a member has issued: they may not issue any more.
 fn void_issued(
     transaction: &mut Transaction<'_>,
     member: &Member,
     at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
+    let at = at.map(|at| at.plus(ISSUING_TAKES));
     put_barrier(transaction, member.workspace, keys::issuer(member.id), at)
 }
 

@@ -31,6 +31,8 @@ pub struct Context<'a> {
     pub actor: Actor,
     /// When.
     pub now: Timestamp,
+    /// What time it is: writing many members takes its time, and each one's invites are void up to the moment of their own turn.
+    pub clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
     /// Makes ids: ten random bytes at a time.
     pub random: &'a (dyn Fn() -> [u8; 10] + Send + Sync),
     /// What proves a member's suspension, for the audit trail.
@@ -302,7 +304,7 @@ impl Store {
         lease.check(&mut transaction)?;
         put_member(&mut transaction, &member, Some(&before))?;
         if member.state != State::Active {
-            void_invites(&mut transaction, &member, Some(context.now))?;
+            void_invites(&mut transaction, &member, Some((context.clock)()))?;
         }
         let found = json!({ "run": context.run, "evidence": context.evidence.get(&id) });
         let data = about_member(&member, found);

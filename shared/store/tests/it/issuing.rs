@@ -1,16 +1,21 @@
 //! Many invites at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use rollcall_domain::InviteId;
+use rollcall_domain::audit::Actor;
 use rollcall_domain::event::EventKind;
 use rollcall_domain::invite::{Invite, InviteState};
-use rollcall_store::{NewInvite, Numbering, Record, Store, StoreError};
+use rollcall_domain::member::SuspensionReason;
+use rollcall_domain::plan::Change;
+use rollcall_domain::{InviteId, TokenHash};
+use rollcall_store::{Context, NewInvite, Numbering, Record, Store, StoreError, testing};
 use standin_faults::{Act, Matching, When};
 
 use crate::aggregates::invite;
 use crate::faults::behind_a_proxy;
-use crate::support::{NOW, enter, hash, member, record, ten, workspace};
+use crate::support::{NOW, account, context, enter, hash, lease, member, record, ten, workspace};
 
 fn told(invite: Invite) -> NewInvite {
     let mut record = record(invite.workspace, EventKind::InviteIssued);
@@ -162,6 +167,71 @@ async fn an_issuer_who_was_changed_meanwhile_issues_nothing() {
             assert_eq!(store.invite_by_token(hash(&format!("link {n}"))).await.unwrap(), None);
         }
     }
+    store.issue_invites(&many(1), None, Numbering::default()).await.unwrap();
+    let pending = store.invite_by_token(hash("link 0")).await.unwrap().unwrap();
+    let anew = Invite { token: hash("anew"), issued_at: NOW.plus(Duration::from_mins(5)), ..pending.clone() };
+    let outcome = store.update_invite(&anew, &pending, Some(&issuer), Record::default()).await;
+    assert_eq!(outcome, Err(StoreError::Conflict { what: "issuer" }), "nor is anything sent again");
+    assert_eq!(store.invite_by_token(hash("anew")).await.unwrap(), None);
+}
+
+/// Invites by a member, to nobody in particular, and to the member, each issued so long after the beginning of a run.
+async fn issue_around(store: &Store, n: u8, after: Duration) -> [TokenHash; 2] {
+    let ws = workspace(1);
+    let secs = after.as_secs();
+    let links = [hash(&format!("by {n} {secs}")), hash(&format!("to {n} {secs}"))];
+    let by = Invite {
+        email: format!("guest{n}.{secs}@example.com").parse().unwrap(),
+        token: links[0],
+        issued_by: Actor::Member { id: member(ws, n).id },
+        issued_at: NOW.plus(after),
+        ..invite(ws, "")
+    };
+    let to = Invite {
+        email: format!("other{n}.{secs}@example.com").parse().unwrap(),
+        token: links[1],
+        pinned: Some(member(ws, n).identities[0].clone()),
+        ..by.clone()
+    };
+    let to = Invite { id: InviteId::new(NOW, ten()), issued_by: Actor::Bootstrap, ..to };
+    let new = [NewInvite::first(by), NewInvite::first(to)];
+    assert_eq!(store.issue_invites(&new, None, Numbering::default()).await.unwrap(), BTreeSet::new());
+    links
+}
+
+#[tokio::test]
+async fn what_a_member_issues_while_a_long_run_comes_to_them_is_void_once_it_has_come() {
+    const LAST: Duration = Duration::from_mins(9);
+    let store = testing::store().await;
+    let ws = workspace(1);
+    for n in [1, 2] {
+        enter(&store, &member(ws, n), None, &format!("session {n}")).await.unwrap();
+    }
+    // The second one's turn comes ten minutes after the run has begun to write.
+    let minutes = AtomicU64::new(0);
+    let clock = || NOW.plus(Duration::from_mins(minutes.fetch_add(10, Ordering::Relaxed)));
+    let (held, evidence) = (lease(&store, ws).await, BTreeMap::new());
+    let context = Context { clock: &clock, ..context(ws, &evidence) };
+    let meanwhile = issue_around(&store, 2, LAST).await;
+    // Asked for just before the turn, and written just before it as well: the clocks of two machines do not decide about it.
+    let at_the_last_moment = issue_around(&store, 2, Duration::from_secs(601)).await;
+    let afterwards = issue_around(&store, 2, Duration::from_mins(12)).await;
+    let suspend = |n| Change::SuspendMember {
+        member: member(ws, n).id,
+        account: Some(account(n)),
+        reason: SuspensionReason::LeftWorkspace,
+    };
+    let mut mirror = store.mirror(ws).await.unwrap();
+    let plan = [suspend(1), suspend(2)];
+    let applied = store.apply(&mut mirror, &plan, &held, &context, &mut || false).await.unwrap();
+    assert_eq!((applied.changes, applied.passed_over.len()), (2, 0));
+    let opens = async |link: TokenHash| store.invite_by_token(link).await.unwrap().is_some();
+    assert!(!opens(meanwhile[0]).await && !opens(meanwhile[1]).await);
+    assert!(!opens(at_the_last_moment[0]).await);
+    assert!(
+        opens(afterwards[0]).await && opens(afterwards[1]).await,
+        "whoever is back may invite and be invited"
+    );
 }
 
 #[tokio::test]

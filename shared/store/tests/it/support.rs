@@ -125,7 +125,7 @@ pub(crate) async fn enter(
 /// A run's context with evidence of nothing.
 pub(crate) fn context(workspace: WorkspaceId, evidence: &BTreeMap<MemberId, Value>) -> Context<'_> {
     let run = RunId::new(NOW, [9; 10]);
-    Context { workspace, run, actor: Actor::Sync { run }, now: NOW, random: &ten, evidence }
+    Context { workspace, run, actor: Actor::Sync { run }, now: NOW, clock: &|| NOW, random: &ten, evidence }
 }
 
 /// Takes the lease for a run.
