@@ -27,28 +27,28 @@ struct RulesView {
     /// Only these e-mail domains; empty: any.
     #[serde(default)]
     #[schema(value_type = Vec<schema::EmailDomain>, max_items = 500)]
-    accepted_domains: BTreeSet<String>,
+    accepted_domains: Vec<String>,
     /// Never these e-mail domains.
     #[serde(default)]
     #[schema(value_type = Vec<schema::EmailDomain>, max_items = 500)]
-    refused_domains: BTreeSet<String>,
+    refused_domains: Vec<String>,
     /// Only these Microsoft tenants; empty: any.
     #[serde(default)]
     #[schema(value_type = Vec<schema::MicrosoftTenant>, max_items = 500)]
-    accepted_tenants: BTreeSet<String>,
+    accepted_tenants: Vec<String>,
     /// Never these Microsoft tenants.
     #[serde(default)]
     #[schema(value_type = Vec<schema::MicrosoftTenant>, max_items = 500)]
-    refused_tenants: BTreeSet<String>,
+    refused_tenants: Vec<String>,
 }
 
 impl From<&DomainRules> for RulesView {
     fn from(rules: &DomainRules) -> Self {
         Self {
-            accepted_domains: rules.accepted_domains.clone(),
-            refused_domains: rules.refused_domains.clone(),
-            accepted_tenants: rules.accepted_tenants.clone(),
-            refused_tenants: rules.refused_tenants.clone(),
+            accepted_domains: rules.accepted_domains.iter().cloned().collect(),
+            refused_domains: rules.refused_domains.iter().cloned().collect(),
+            accepted_tenants: rules.accepted_tenants.iter().cloned().collect(),
+            refused_tenants: rules.refused_tenants.iter().cloned().collect(),
         }
     }
 }
@@ -57,8 +57,9 @@ impl RulesView {
     fn into_rules(self) -> Result<DomainRules, Problem> {
         const MOST: usize = 500;
         let mut errors = Vec::new();
-        let mut read = |name: &str, texts: BTreeSet<String>, fits: fn(&str) -> bool| {
-            let texts: BTreeSet<String> = texts.iter().map(|text| text.to_ascii_lowercase()).collect();
+        let mut read = |name: &str, texts: &[String], fits: fn(&str) -> bool| {
+            // Counted as they were sent, repetitions included.
+            let texts: Vec<String> = texts.iter().map(|text| text.to_ascii_lowercase()).collect();
             if texts.len() > MOST {
                 errors.push(FieldError::at(
                     format!("/invite_rules/{name}"),
@@ -68,13 +69,13 @@ impl RulesView {
             if let Some(at) = texts.iter().position(|text| !fits(text)) {
                 errors.push(FieldError::at(format!("/invite_rules/{name}/{at}"), "is not acceptable here"));
             }
-            texts
+            BTreeSet::from_iter(texts)
         };
         let rules = DomainRules {
-            accepted_domains: read("accepted_domains", self.accepted_domains, is_domain),
-            refused_domains: read("refused_domains", self.refused_domains, is_domain),
-            accepted_tenants: read("accepted_tenants", self.accepted_tenants, is_tenant),
-            refused_tenants: read("refused_tenants", self.refused_tenants, is_tenant),
+            accepted_domains: read("accepted_domains", &self.accepted_domains, is_domain),
+            refused_domains: read("refused_domains", &self.refused_domains, is_domain),
+            accepted_tenants: read("accepted_tenants", &self.accepted_tenants, is_tenant),
+            refused_tenants: read("refused_tenants", &self.refused_tenants, is_tenant),
         };
         if errors.is_empty() { Ok(rules) } else { Err(Problem::invalid(errors)) }
     }

@@ -1,7 +1,5 @@
 //! What is asked for when a workspace is connected.
 
-use std::collections::BTreeSet;
-
 use rollcall_admin::schema;
 use rollcall_bitbucket::{Credential, WorkspaceRef};
 use rollcall_domain::Secret;
@@ -124,7 +122,7 @@ pub(crate) struct Connect {
     pub(crate) caps: Option<CapsInput>,
     /// Bitbucket accounts that the sync leaves alone.
     #[schema(value_type = Option<Vec<schema::BitbucketUuid>>, max_items = 1_000)]
-    pub(crate) ignored: Option<BTreeSet<AccountUuid>>,
+    pub(crate) ignored: Option<Vec<AccountUuid>>,
     /// Whether the first plan is applied, or shown and waits for an approval.
     #[schema(value_type = Option<schema::Start>)]
     pub(crate) start: Option<Start>,
@@ -148,7 +146,7 @@ impl Connect {
             if ignored.len() > MOST_IGNORED {
                 errors.push(FieldError::at("/ignored", format!("has more than {MOST_IGNORED} accounts")));
             }
-            settings.ignored.clone_from(ignored);
+            settings.ignored = ignored.iter().copied().collect();
         }
         if !errors.is_empty() {
             return Err(Problem::invalid(errors));

@@ -100,6 +100,8 @@ async fn rules_for_invites_are_domains_and_tenants() {
         (json!({"refused_domains": ["*.example.com"]}), "/invite_rules/refused_domains/0"),
         (json!({"accepted_tenants": ["contoso"]}), "/invite_rules/accepted_tenants/0"),
         (json!({"domains": []}), "/invite_rules/domains"),
+        // Repetitions count.
+        (json!({"refused_domains": vec!["example.com"; 501]}), "/invite_rules/refused_domains"),
     ] {
         let refused = world.patch(&As::bootstrap(), path.clone(), &json!({"invite_rules": rules})).await;
         assert_eq!((refused.status.as_u16(), refused.text_at("/errors/0/pointer")), (422, pointer));
