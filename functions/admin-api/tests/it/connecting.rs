@@ -12,7 +12,7 @@ use standin_bitbucket::{Consumer, Level, On, Running, To, start};
 
 use crate::support::{World, actions};
 
-async fn bitbucket() -> Running {
+pub(crate) async fn bitbucket() -> Running {
     let world = standin_bitbucket::World::new("acme")
         .with_owner("ada")
         .with_members(&["grace", "linus"])
@@ -29,7 +29,7 @@ fn consumer(key: &str, secret: &str) -> Value {
     json!({"kind": "oauth_consumer", "key": key, "secret": secret})
 }
 
-fn body() -> Value {
+pub(crate) fn body() -> Value {
     json!({"bitbucket_workspace": "acme", "credential": consumer("key", "hunter2")})
 }
 

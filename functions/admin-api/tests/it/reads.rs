@@ -20,6 +20,11 @@ use crate::principals::Things;
 use crate::support::World;
 
 pub(crate) async fn behind_proxy() -> (World, Running) {
+    behind_proxy_and_at("http://127.0.0.1:9").await
+}
+
+/// The same with a Bitbucket.
+pub(crate) async fn behind_proxy_and_at(bitbucket: &str) -> (World, Running) {
     let proxy = start(&testing::database().await, "127.0.0.1:0".parse().unwrap()).await.unwrap();
     // The store tries again by itself; the SDK's own attempts would only make the tests slower.
     let patient = testing::client(proxy.url());
@@ -27,7 +32,7 @@ pub(crate) async fn behind_proxy() -> (World, Running) {
     let client = Client::from_conf(impatient);
     schema::create(&client, "rollcall").await.unwrap();
     let store = Store::new(client, "rollcall");
-    (World::in_table(store, "http://127.0.0.1:9", "10000").await, proxy)
+    (World::in_table(store, bitbucket, "10000").await, proxy)
 }
 
 /// What each operation asks of the table: how many reads and how many writes. One of the reads is that of the token.
