@@ -1,11 +1,12 @@
 //! Talking to the admin API.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
-use url::Url;
+use url::{Host, Url};
 
 /// Why a call gave no answer to work with.
 #[derive(Debug, Error)]
@@ -27,9 +28,12 @@ pub(crate) enum Failed {
     /// The answer is not what the API answers.
     #[error("the answer from {0} is not Rollcall's; is the address right?")]
     NotRollcall(String),
-    /// A run ended badly.
+    /// A run ended badly, or something is wrong with what was looked at.
     #[error("{0}")]
-    Run(String),
+    Found(String),
+    /// What was to be shown could not be written.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] std::io::Error),
 }
 
 impl Failed {
@@ -38,8 +42,18 @@ impl Failed {
         match self {
             Self::Environment(_) => 2,
             Self::Unreachable { .. } | Self::NotRollcall(_) => 4,
-            Self::Refused(_) | Self::Run(_) => 1,
+            Self::Refused(_) | Self::Found(_) | Self::Output(_) => 1,
         }
+    }
+
+    /// Whether nobody reads any more, as behind `| head`: there is nobody to tell.
+    pub(crate) fn is_unheard(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the API has nothing there that the token may see.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(problem) if problem.get("status").and_then(Value::as_u64) == Some(404))
     }
 }
 
@@ -53,6 +67,24 @@ fn problem_text(problem: &Value) -> String {
         lines.push(format!("  {}: {detail}", at.unwrap_or("the request")));
     }
     lines.join("\n")
+}
+
+/// Where names of this machine lead. Port 0 stands for the one of the address.
+const LOOPBACK: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+];
+
+/// Whether an address is this machine's, and by which name if by one. `localhost` and everything below it is nobody else (RFC 6761 §6.3).
+#[expect(clippy::option_option, reason = "whether it is, and whether it has a name")]
+fn this_machine(url: &Url) -> Option<Option<String>> {
+    match url.host()? {
+        Host::Ipv4(address) => address.is_loopback().then_some(None),
+        Host::Ipv6(address) => address.is_loopback().then_some(None),
+        Host::Domain(name) => {
+            (name == "localhost" || name.ends_with(".localhost")).then(|| Some(name.to_owned()))
+        }
+    }
 }
 
 /// The API with a token.
@@ -69,15 +101,25 @@ impl Api {
             || Failed::Environment("ROLLCALL_TOKEN is not set: put an admin token there".to_owned());
         let token =
             std::env::var("ROLLCALL_TOKEN").ok().filter(|token| !token.is_empty()).ok_or_else(missing)?;
-        let loopback = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        if base.scheme() != "https" && !loopback {
-            return Err(Failed::Environment("the address must be https, or http on this machine".to_owned()));
-        }
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .build()
-            .map_err(|error| Failed::Environment(format!("no HTTP client: {error}")))?;
+            .timeout(Duration::from_secs(60));
+        match (base.scheme(), this_machine(&base)) {
+            ("http" | "https", Some(name)) => {
+                // Neither a proxy nor a name server may lead the token elsewhere.
+                http = http.no_proxy();
+                if let Some(name) = name {
+                    http = http.resolve_to_addrs(&name, &LOOPBACK);
+                }
+            }
+            ("https", None) => {}
+            _ => {
+                return Err(Failed::Environment(
+                    "the address must be https, or http on this machine".to_owned(),
+                ));
+            }
+        }
+        let http = http.build().map_err(|error| Failed::Environment(format!("no HTTP client: {error}")))?;
         Ok(Self { http, base, token })
     }
 
@@ -157,5 +199,30 @@ mod tests {
             Failed::Refused(problem).to_string(),
             "The request is not acceptable\n  /name: is missing"
         );
+    }
+
+    #[test]
+    fn localhost_and_every_name_below_it_is_this_machine_and_nothing_that_looks_like_it() {
+        for url in [
+            "http://localhost:8080",
+            "http://api.localhost:4566/stage/",
+            "http://LOCALHOST",
+            "http://127.0.0.1:1",
+            "http://127.1.2.3",
+            "http://[::1]:8080",
+        ] {
+            assert!(this_machine(&url.parse().unwrap()).is_some(), "{url}");
+        }
+        for url in [
+            "http://rollcall.example.com",
+            "http://localhost.example.com",
+            "http://notlocalhost",
+            "http://localhost@example.com",
+            "http://10.0.0.1",
+            "http://[::ffff:10.0.0.1]",
+            "http://0.0.0.0",
+        ] {
+            assert!(this_machine(&url.parse().unwrap()).is_none(), "{url}");
+        }
     }
 }

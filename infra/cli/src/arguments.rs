@@ -25,7 +25,7 @@ The admin token is read from ROLLCALL_TOKEN, so that it stands in no list of pro
 
 Exit status:
   0  done
-  1  refused, or the run failed
+  1  refused, the run failed, or the doctor has found something
   2  the command line or the environment is wrong
   3  done so far, and removals wait for an approval
   4  Rollcall could not be reached";

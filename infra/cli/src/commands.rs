@@ -1,8 +1,8 @@
 //! What each command asks for and shows.
 
 use core::time::Duration;
+use std::io::Write as _;
 
-use anstream::println;
 use indicatif::ProgressBar;
 use reqwest::Method;
 use rollcall_domain::{RunId, WorkspaceId};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, Failed};
 use crate::arguments::{Command, Connect, CredentialKind, Invite};
-use crate::show;
+use crate::{doctor, show};
 
 /// How a command ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,12 @@ pub(crate) async fn run(api: &Api, command: Command, as_json: bool) -> Result<Do
     match command {
         Command::Workspaces { create: Some(name) } => {
             let made = api.send(Method::POST, "/v1/workspaces", &json!({ "name": name })).await?;
-            print.one(&made, |made| format!("{}  {}", show::field(made, "/id"), show::field(made, "/name")));
+            print
+                .one(&made, |made| format!("{}  {}", show::field(made, "/id"), show::field(made, "/name")))?;
         }
         Command::Workspaces { create: None } => {
             let items = api.list("/v1/workspaces", &[], usize::MAX).await?;
-            print.table(&items, &[("ID", "/id"), ("NAME", "/name"), ("SINCE", "/created_at")]);
+            print.table(&items, &[("ID", "/id"), ("NAME", "/name"), ("SINCE", "/created_at")])?;
         }
         Command::Connect(connect) => return self::connect(api, print, &connect).await,
         Command::Plan { workspace } => return sync(api, print, workspace, "plan").await,
@@ -64,12 +65,12 @@ pub(crate) async fn run(api: &Api, command: Command, as_json: bool) -> Result<Do
                 ("BY", "/origin"),
                 ("LAST SIGN-IN", "/signed_in_at"),
             ];
-            print.table(&items, &columns);
+            print.table(&items, &columns)?;
         }
         Command::Why { workspace, member } => {
             let why =
                 api.get(&format!("/v1/workspaces/{workspace}/members/{member}/explanation"), &[]).await?;
-            print.one(&why, explanation);
+            print.one(&why, explanation)?;
         }
         Command::Invite(invite) => self::invite(api, print, &invite).await?,
         Command::Audit { workspace, most } => {
@@ -85,9 +86,9 @@ pub(crate) async fn run(api: &Api, command: Command, as_json: bool) -> Result<Do
                     ("WHOM", "/target"),
                     ("WHY", "/why"),
                 ],
-            );
+            )?;
         }
-        Command::Doctor { workspace } => return doctor(api, print, workspace).await,
+        Command::Doctor { workspace } => return examine(api, print, workspace).await,
         Command::Completions { .. } => {}
     }
     Ok(Done::Fully)
@@ -114,12 +115,15 @@ async fn connect(api: &Api, print: Print, connect: &Connect) -> Result<Done, Fai
     let path = format!("/v1/workspaces/{}/connection", connect.workspace);
     let answer = match api.send(Method::PUT, &path, &body).await {
         Err(Failed::Refused(problem)) if problem.get("probe").is_some() => {
-            print.one(&problem, probe);
-            return Err(Failed::Refused(problem));
+            print.one(&problem, connection_text)?;
+            let verdict = problem.get("probe").and_then(doctor::verdict);
+            return Err(verdict.map_or(Failed::Refused(problem), |verdict| {
+                Failed::Found(format!("{verdict}\nNothing was changed."))
+            }));
         }
         other => other?,
     };
-    print.one(&answer, probe);
+    print.one(&answer, connection_text)?;
     match answer.get("sync_run").filter(|run| !run.is_null()) {
         Some(run) => follow(api, print, connect.workspace, run).await,
         None => Ok(Done::Fully),
@@ -144,7 +148,10 @@ async fn follow(api: &Api, print: Print, workspace: WorkspaceId, run: &Value) ->
             let run = api.get(&path, &[]).await?;
             match show::field(&run, "/state").as_str() {
                 "queued" | "running" => {
-                    progress.set_message(format!("{id}: {} calls so far", show::field(&run, "/calls")));
+                    progress.set_message(format!(
+                        "{id}: {} calls to Bitbucket so far",
+                        show::field(&run, "/calls")
+                    ));
                 }
                 _ => return Ok::<Value, Failed>(run),
             }
@@ -153,12 +160,13 @@ async fn follow(api: &Api, print: Print, workspace: WorkspaceId, run: &Value) ->
     };
     let ended = tokio::time::timeout(LONGEST_WAIT, waiting).await;
     progress.finish_and_clear();
-    let run = ended
-        .map_err(|_| Failed::Run(format!("{id} has not ended within 20 minutes; it goes on by itself")))??;
-    print.one(&run, run_text);
+    let run = ended.map_err(|_| {
+        Failed::Found(format!("{id} has not ended within 20 minutes; it goes on by itself"))
+    })??;
+    print.one(&run, run_text)?;
     match show::field(&run, "/state").as_str() {
         "frozen" => Ok(Done::Waiting),
-        "failed" | "aborted" => Err(Failed::Run(format!("{id}: {}", show::field(&run, "/message")))),
+        "failed" | "aborted" => Err(Failed::Found(format!("{id}: {}", show::field(&run, "/message")))),
         _ => Ok(Done::Fully),
     }
 }
@@ -192,21 +200,49 @@ async fn invite(api: &Api, print: Print, invite: &Invite) -> Result<(), Failed> 
             ("LINK", "/link"),
             ("WHY NOT", "/problem/detail"),
         ],
-    );
-    Ok(())
+    )?;
+    let refused =
+        items.iter().filter(|item| item.get("status").and_then(Value::as_str) == Some("refused")).count();
+    match refused {
+        0 => Ok(()),
+        _ => Err(Failed::Found(format!("{refused} of {} invites were not issued", items.len()))),
+    }
 }
 
-/// Reads the connection with a fresh probe, and says what is wrong in the order in which it has to be mended.
-async fn doctor(api: &Api, print: Print, workspace: WorkspaceId) -> Result<Done, Failed> {
+/// Reads the connection with a fresh probe, and says what is wrong and what to mend first.
+async fn examine(api: &Api, print: Print, workspace: WorkspaceId) -> Result<Done, Failed> {
     let query = [("probe", "true".to_owned())];
-    let connection = api.get(&format!("/v1/workspaces/{workspace}/connection"), &query).await?;
-    print.one(&connection, probe);
-    let usable = connection.pointer("/probe/usable").and_then(Value::as_bool) == Some(true);
-    if usable {
-        Ok(Done::Fully)
-    } else {
-        Err(Failed::Run("the connection does not work; the lines above say why".to_owned()))
+    let connection = match api.get(&format!("/v1/workspaces/{workspace}/connection"), &query).await {
+        Err(failed) if failed.is_not_found() => {
+            // Not there, or there without a connection?
+            api.get(&format!("/v1/workspaces/{workspace}"), &[]).await?;
+            return Err(Failed::Found(format!(
+                "The workspace is not connected to Bitbucket. `rollcall connect {workspace} SLUG` tries a credential, says what is wrong \
+                 with it or with the slug, and keeps only what works."
+            )));
+        }
+        other => other?,
+    };
+    print.one(&connection, connection_text)?;
+    let is =
+        |pointer: &str, wanted: &str| connection.pointer(pointer).and_then(Value::as_str) == Some(wanted);
+    if is("/connection/health/state", "disconnected") {
+        return Err(Failed::Found(show::field(&connection, "/connection/health/why")));
     }
+    if let Some(verdict) = connection.get("probe").and_then(doctor::verdict) {
+        return Err(Failed::Found(verdict));
+    }
+    if is("/connection/health/state", "frozen") {
+        return Ok(Done::Waiting);
+    }
+    if connection.pointer("/sync/stale").and_then(Value::as_bool) == Some(true) {
+        return Err(Failed::Found(
+            "Bitbucket lets Rollcall read, and no sync has ended well for 36 hours: whoever leaves is not noticed. Sync now, and look at \
+             the alarms of the sync."
+                .to_owned(),
+        ));
+    }
+    Ok(Done::Fully)
 }
 
 fn environment(name: &str) -> Result<String, Failed> {
@@ -216,35 +252,36 @@ fn environment(name: &str) -> Result<String, Failed> {
     })
 }
 
-fn probe(answer: &Value) -> String {
-    let line = |line: &Value| {
-        let works = line.get("works").and_then(Value::as_bool) == Some(true);
-        let what = show::field(line, "/what");
-        let text = if works {
-            format!("+ {what}")
-        } else {
-            format!("- {what}: {} ({})", show::field(line, "/detail"), show::field(line, "/takes"))
-        };
-        show::plan(&text)
-    };
-    let lines = answer.pointer("/probe/lines").and_then(Value::as_array).into_iter().flatten().map(line);
-    let health = answer
-        .pointer("/connection/health/why")
-        .and_then(Value::as_str)
-        .map(|why| format!("! {}", show::plain(why)));
-    lines.chain(health).collect::<Vec<_>>().join("\n")
+/// What was tried at Bitbucket, which workspace it is, and how the sync fares.
+fn connection_text(answer: &Value) -> String {
+    let mut lines = Vec::new();
+    if let Some(name) = answer.pointer("/connection/bitbucket/name").and_then(Value::as_str) {
+        lines.push(format!(
+            "{} (bitbucket.org/{})",
+            show::plain(name),
+            show::field(answer, "/connection/bitbucket/slug")
+        ));
+    }
+    lines.extend(answer.get("probe").filter(|probe| !probe.is_null()).map(doctor::report));
+    let health = answer.pointer("/connection/health/why").and_then(Value::as_str);
+    lines.extend(health.map(|why| format!("! {}", show::plain(why))));
+    for lane in answer.pointer("/sync/lanes").and_then(Value::as_array).into_iter().flatten() {
+        let trouble = lane.get("trouble").and_then(Value::as_str).filter(|trouble| Some(*trouble) != health);
+        lines.extend(
+            trouble.map(|why| format!("! sync of {}: {}", show::field(lane, "/lane"), show::plain(why))),
+        );
+    }
+    lines.join("\n")
 }
 
 fn run_text(run: &Value) -> String {
+    let message = run.get("message").and_then(Value::as_str).filter(|text| !text.is_empty());
     let mut lines = vec![format!(
-        "{} {}: {} calls{}",
+        "{} {}, {} calls to Bitbucket{}",
         show::field(run, "/id"),
         show::field(run, "/state"),
         show::field(run, "/calls"),
-        run.pointer("/message")
-            .and_then(Value::as_str)
-            .map(|text| format!(", {}", show::plain(text)))
-            .unwrap_or_default(),
+        message.map(|text| format!(". {}", show::plain(text))).unwrap_or_default(),
     )];
     lines.extend(
         run.pointer("/plan/text").and_then(Value::as_str).filter(|text| !text.is_empty()).map(show::plan),
@@ -279,20 +316,24 @@ struct Print {
 }
 
 impl Print {
-    fn one(self, value: &Value, text: impl Fn(&Value) -> String) {
-        if self.as_json { println!("{value}") } else { println!("{}", text(value)) }
+    fn one(self, value: &Value, text: impl Fn(&Value) -> String) -> Result<(), Failed> {
+        let text = if self.as_json { value.to_string() } else { text(value) };
+        Ok(writeln!(anstream::stdout().lock(), "{text}")?)
     }
 
-    fn table(self, items: &[Value], columns: &[(&str, &str)]) {
+    fn table(self, items: &[Value], columns: &[(&str, &str)]) -> Result<(), Failed> {
+        let mut out = anstream::stdout().lock();
         if self.as_json {
-            items.iter().for_each(|item| println!("{item}"));
-            return;
+            return Ok(items.iter().try_for_each(|item| writeln!(out, "{item}"))?);
+        }
+        if items.is_empty() {
+            return Ok(writeln!(out, "There are none.")?);
         }
         let headings: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
         let rows: Vec<Vec<String>> = items
             .iter()
             .map(|item| columns.iter().map(|(_, pointer)| show::field(item, pointer)).collect())
             .collect();
-        println!("{}", show::table(&headings, &rows));
+        Ok(writeln!(out, "{}", show::table(&headings, &rows))?)
     }
 }

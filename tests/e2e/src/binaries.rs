@@ -8,8 +8,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The functions' binaries and the local stack's.
-const BINARIES: [&str; 5] = ["oauth-callback", "invites", "admin-api", "scheduled-sync", "rollcall-local"];
+/// The functions' binaries, the local stack's and the command line's.
+const BINARIES: [&str; 6] =
+    ["oauth-callback", "invites", "admin-api", "scheduled-sync", "rollcall-local", "rollcall"];
+/// What is deployed nowhere.
+const OURS: [&str; 2] = ["rollcall-local", "rollcall"];
 
 /// Where a binary is.
 pub fn binary(name: &str) -> PathBuf {
@@ -17,7 +20,7 @@ pub fn binary(name: &str) -> PathBuf {
     assert!(BINARIES.contains(&name), "there is no binary {name}");
     let given = std::env::var_os("ROLLCALL_BINARIES").map(PathBuf::from);
     let folder = FOLDER.get_or_init(build);
-    let deployed = given.map(|folder| folder.join(name)).filter(|_| name != "rollcall-local");
+    let deployed = given.map(|folder| folder.join(name)).filter(|_| !OURS.contains(&name));
     let path = deployed.unwrap_or_else(|| folder.join(name));
     assert!(path.is_file(), "{} is missing", path.display());
     path

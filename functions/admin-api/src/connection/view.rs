@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rollcall_admin::schema;
-use rollcall_bitbucket::{Need, Outcome, ProbeReport};
+use rollcall_bitbucket::{Error, Need, Outcome, ProbeReport};
 use rollcall_domain::bitbucket::{AccountUuid, BitbucketWorkspaceUuid};
 use rollcall_domain::connection::{Connection, CredentialKind, Health, OffboardOn, Policy, Start};
 use rollcall_domain::{Timestamp, WorkspaceId};
@@ -174,6 +174,8 @@ pub(crate) struct ProbeLine {
     /// The kind of failure, for programs.
     #[schema(required)]
     code: Option<&'static str>,
+    /// The scopes that the credential lacks for it, where Bitbucket says so.
+    missing_scopes: Vec<String>,
 }
 
 impl From<&ProbeReport> for Probe {
@@ -184,8 +186,15 @@ impl From<&ProbeReport> for Probe {
                 Outcome::WorksBut(note) => (Some(true), Some(note.clone()), None),
                 Outcome::NotTried(why) => (None, Some((*why).to_owned()), None),
                 Outcome::Fails(error) => {
-                    (Some(false), Some(format!("{error}. {}", error.advice())), Some(error.code()))
+                    // What Bitbucket says ends with a full stop, or does not.
+                    let why = error.to_string();
+                    let detail = format!("{}. {}", why.trim_end_matches('.'), error.advice());
+                    (Some(false), Some(detail), Some(error.code()))
                 }
+            };
+            let missing_scopes = match &line.outcome {
+                Outcome::Fails(Error::Forbidden { missing, .. }) => missing.clone(),
+                _ => Vec::new(),
             };
             ProbeLine {
                 what: line.what.to_owned(),
@@ -199,6 +208,7 @@ impl From<&ProbeReport> for Probe {
                 takes: line.takes.to_owned(),
                 detail,
                 code,
+                missing_scopes,
             }
         };
         Self {

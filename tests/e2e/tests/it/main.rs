@@ -5,6 +5,7 @@
 mod access;
 mod browser;
 mod clients;
+mod command_line;
 mod house;
 mod lambda;
 mod local_stack;
