@@ -150,6 +150,7 @@ impl Run<'_> {
         }
         let changes: usize = self.record.changes.values().sum();
         parts.push(match (self.only_shows(), changes) {
+            (true, 1) => "1 change would be made.".to_owned(),
             (true, n) => format!("{n} changes would be made."),
             (false, 0) if self.has_not_read_members() => {
                 "It could not be read who is in the workspace.".to_owned()

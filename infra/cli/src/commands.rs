@@ -227,7 +227,9 @@ async fn examine(api: &Api, print: Print, workspace: WorkspaceId) -> Result<Done
     let is =
         |pointer: &str, wanted: &str| connection.pointer(pointer).and_then(Value::as_str) == Some(wanted);
     if is("/connection/health/state", "disconnected") {
-        return Err(Failed::Found(show::field(&connection, "/connection/health/why")));
+        return Err(Failed::Found(format!(
+            "The workspace is disconnected. `rollcall connect {workspace} SLUG` connects it again."
+        )));
     }
     if let Some(verdict) = connection.get("probe").and_then(doctor::verdict) {
         return Err(Failed::Found(verdict));
