@@ -160,7 +160,7 @@ impl Invite {
         if !is_the_invited {
             return Err(InviteRefusal::NotTheInvited);
         }
-        if !rules.accept_email(&self.email) || !rules.accept_organisation(visitor) {
+        if !rules.accept_email(&self.email) || !rules.accept_organisation(visitor, &self.email) {
             return Err(InviteRefusal::Domain);
         }
         Ok(())
@@ -190,17 +190,36 @@ impl DomainRules {
             && (self.accepted_domains.is_empty() || self.accepted_domains.iter().any(is))
     }
 
-    /// Whether a visitor's Microsoft tenant is accepted.
-    pub fn accept_organisation(&self, visitor: &Visitor) -> bool {
-        if visitor.identity.provider != Provider::Microsoft {
-            return true;
+    /// Whether the organisation that manages a visitor's account is accepted for an invite to `email`: their Microsoft tenant, their
+    /// Google Workspace domain.
+    ///
+    /// Somebody may have made a Google account of their own with an address at work, and keeps it when they leave. Only `hd` says that
+    /// the owner of a domain manages the account (Google, "Verify the Google ID token on your server side"), so that where only some
+    /// domains are accepted, it has to be that of the address. Google's own mail domains are nobody's organisation.
+    pub fn accept_organisation(&self, visitor: &Visitor, email: &EmailAddress) -> bool {
+        let organisation = visitor.organisation.as_deref();
+        let is = |named: &String, organisation: &str| named.eq_ignore_ascii_case(organisation);
+        match visitor.identity.provider {
+            Provider::Microsoft => {
+                let tenant = organisation.unwrap_or("");
+                !self.refused_tenants.iter().any(|named| is(named, tenant))
+                    && (self.accepted_tenants.is_empty()
+                        || self.accepted_tenants.iter().any(|named| is(named, tenant)))
+            }
+            Provider::Google => {
+                let manages = organisation.is_some_and(|domain| domain.eq_ignore_ascii_case(email.domain()));
+                let is_refused = organisation
+                    .is_some_and(|domain| self.refused_domains.iter().any(|named| is(named, domain)));
+                let is_googles = GOOGLES_OWN.iter().any(|own| own.eq_ignore_ascii_case(email.domain()));
+                !is_refused && (self.accepted_domains.is_empty() || manages || is_googles)
+            }
+            Provider::Bitbucket => true,
         }
-        let tenant = visitor.organisation.as_deref().unwrap_or("");
-        let is = |named: &String| named.eq_ignore_ascii_case(tenant);
-        !self.refused_tenants.iter().any(is)
-            && (self.accepted_tenants.is_empty() || self.accepted_tenants.iter().any(is))
     }
 }
+
+/// The domains of Google's own mail, whose addresses belong to the account itself.
+const GOOGLES_OWN: [&str; 2] = ["gmail.com", "googlemail.com"];
 
 #[cfg(test)]
 mod tests {
@@ -287,7 +306,42 @@ mod tests {
         let both = DomainRules { refused_domains: set("example.com"), ..only };
         assert!(!both.accept_email(&"a@example.com".parse().unwrap()));
         let tenant = DomainRules { refused_tenants: set("TENANT"), ..DomainRules::default() };
-        assert!(!tenant.accept_organisation(&visitor(Provider::Microsoft, &[])));
-        assert!(tenant.accept_organisation(&visitor(Provider::Google, &[])));
+        let to = "a@example.com".parse().unwrap();
+        assert!(!tenant.accept_organisation(&visitor(Provider::Microsoft, &[]), &to));
+        assert!(tenant.accept_organisation(&visitor(Provider::Google, &[]), &to));
+    }
+
+    #[test]
+    fn a_domain_rule_takes_a_google_account_only_from_the_domain_that_manages_it() {
+        let set = |text: &str| BTreeSet::from([text.to_owned()]);
+        let only = |domain| DomainRules { accepted_domains: set(domain), ..DomainRules::default() };
+        let ask = |rules: &DomainRules, managed_by: Option<&str>, to: &str| {
+            let organisation = managed_by.map(str::to_owned);
+            let grace = Visitor { organisation, ..visitor(Provider::Google, &[to]) };
+            rules.accept_organisation(&grace, &to.parse().unwrap())
+        };
+        for (rules, managed_by, to, accepted) in [
+            (only("example.com"), Some("example.com"), "a@example.com", true),
+            (only("example.com"), Some("EXAMPLE.com"), "a@Example.com", true),
+            (only("example.com"), None, "a@example.com", false),
+            (only("example.com"), Some("example.org"), "a@example.com", false),
+            (only("example.com"), Some("sub.example.com"), "a@example.com", false),
+            (only("gmail.com"), None, "a@gmail.com", true),
+            (DomainRules::default(), None, "a@example.com", true),
+            (
+                DomainRules { refused_domains: set("rival.example"), ..DomainRules::default() },
+                None,
+                "a@b.example",
+                true,
+            ),
+            (
+                DomainRules { refused_domains: set("rival.example"), ..DomainRules::default() },
+                Some("rival.example"),
+                "a@b.example",
+                false,
+            ),
+        ] {
+            assert_eq!(ask(&rules, managed_by, to), accepted, "{rules:?} {managed_by:?} {to}");
+        }
     }
 }

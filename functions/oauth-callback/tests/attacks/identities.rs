@@ -179,6 +179,28 @@ async fn a_tenant_that_is_not_the_issuers_own_or_that_the_workspace_refuses_lets
 }
 
 #[tokio::test]
+async fn where_only_some_domains_are_accepted_a_google_account_has_to_be_managed_by_that_domain() {
+    let rig = Rig::new().await;
+    let mut workspace = rig.store.workspace(rig.workspace).await.unwrap().unwrap();
+    workspace.invite_rules.accepted_domains = BTreeSet::from(["example.com".to_owned()]);
+    rig.store.update_workspace(&workspace, Record::default()).await.unwrap();
+    let own = |name: &str| Person::google(name, &format!("{name}@example.com"));
+    for (person, accepted) in [
+        // Made with the address at work, by whoever could read its mail then.
+        (own("left"), false),
+        (own("elsewhere").managed_by("example.org"), false),
+        (own("works-there").managed_by("example.com"), true),
+    ] {
+        let address = person.email.clone().unwrap();
+        rig.google.put_person(person);
+        assert_eq!(is_accepted(&rig, Provider::Google, &address, &address).await, accepted, "{address}");
+        if !accepted {
+            assert_eq!(rig.failed_checks().await[0], "invite.domain");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_member_is_the_providers_id_whatever_becomes_of_name_and_address() {
     let rig = Rig::new().await;
     member(&rig, Provider::Google, INES).await;
