@@ -38,6 +38,15 @@ pub struct What<'a> {
     pub detail: Value,
 }
 
+/// Who was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    /// Somebody of the Bitbucket workspace, or a member.
+    Known,
+    /// Somebody from anywhere: what they call themselves is shown to nobody who might believe it.
+    Stranger,
+}
+
 impl Trail {
     /// Of a request that comes in now.
     pub fn new(app: &App, address: Option<IpAddr>) -> Self {
@@ -80,7 +89,7 @@ impl Trail {
             },
         );
         // The denial stands whether or not it can be noted.
-        if let Err(error) = app.store().note(&entry).await {
+        if let Err(error) = app.store().note_of_stranger(&entry).await {
             tracing::error!(%error, "a denied sign-in could not be noted in the audit trail");
         }
     }
@@ -96,12 +105,13 @@ impl Trail {
         outcome
     }
 
-    /// Somebody who was refused by the rule, with the reason: admins see it, and can invite them.
+    /// Somebody who was refused by the rule, with the reason: of people they know, admins see it, and can invite them.
     pub async fn refused(
         &self,
         app: &App,
         workspace: Option<WorkspaceId>,
         visitor: &Visitor,
+        whom: Whom,
         reason: &Reason,
     ) -> Result<(), Failure> {
         app.metrics().record().count("SignInsRefused", 1).write();
@@ -123,11 +133,11 @@ impl Trail {
                 detail: detail.clone(),
             },
         );
-        match workspace {
+        match workspace.filter(|_| whom == Whom::Known) {
             Some(workspace) => {
                 app.store().note_refusal(workspace, &visitor.identity, &detail, &entry).await?;
             }
-            None => app.store().note(&entry).await?,
+            None => app.store().note_of_stranger(&entry).await?,
         }
         Ok(())
     }

@@ -110,6 +110,12 @@ async fn begin(
     provider: Provider,
     start: Start,
 ) -> Result<Response, Failure> {
+    // A workspace that does not exist is nowhere to sign in to: nothing is begun, and later nothing is written of it.
+    if let Some(workspace) = start.workspace
+        && app.store().workspace(workspace).await?.is_none()
+    {
+        return Err(Failure::not_found());
+    }
     let purpose = if start.link {
         let current = session::current(app, headers).await?;
         let current = current.ok_or(Failure::check(Some(provider), "link.session"))?;

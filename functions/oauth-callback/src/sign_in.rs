@@ -14,6 +14,7 @@ use rollcall_domain::member::{Member, State};
 use rollcall_domain::run::SyncState;
 use rollcall_store::connections::Connected;
 
+use crate::audit::Whom;
 use crate::callback::Return;
 use crate::enter::{self, Entry};
 use crate::evidence::{self, Listing};
@@ -48,11 +49,11 @@ async fn as_known(back: &Return<'_>, visitor: &Visitor) -> Result<Response, Fail
         None => memberships.first(),
     };
     let Some(membership) = chosen else {
-        return refuse(back, back.login.workspace, visitor, Reason::NotInvited).await;
+        return refuse(back, back.login.workspace, visitor, Whom::Stranger, Reason::NotInvited).await;
     };
     let member = back.app.store().member(membership.workspace, membership.member).await?;
     let Some(member) = member else {
-        return refuse(back, back.login.workspace, visitor, Reason::NotInvited).await;
+        return refuse(back, back.login.workspace, visitor, Whom::Stranger, Reason::NotInvited).await;
     };
     enter_known(back, member, visitor).await
 }
@@ -61,13 +62,13 @@ async fn as_known(back: &Return<'_>, visitor: &Visitor) -> Result<Response, Fail
 async fn enter_known(back: &Return<'_>, member: Member, visitor: &Visitor) -> Result<Response, Failure> {
     let workspace = Some(member.workspace);
     if matches!(member.state, State::Disabled { .. }) {
-        return refuse(back, workspace, visitor, Reason::Disabled).await;
+        return refuse(back, workspace, visitor, Whom::Known, Reason::Disabled).await;
     }
     if member.has_valid_invite(back.app.now()) && member.state == State::Active {
         return enter::enter(back, visitor, Entry::Known { member }).await;
     }
     // A linked account stands in for the person, but what lets a member in by Bitbucket, Bitbucket has to say at each sign-in.
-    refuse(back, workspace, visitor, Reason::NotInvited).await
+    refuse(back, workspace, visitor, Whom::Known, Reason::NotInvited).await
 }
 
 async fn with_bitbucket(back: &Return<'_>) -> Result<Response, Failure> {
@@ -104,7 +105,7 @@ async fn without_rule(
     counted?;
     match member? {
         Some(member) => enter_known(back, member, visitor).await,
-        None => refuse(back, Some(workspace), visitor, Reason::NotInvited).await,
+        None => refuse(back, Some(workspace), visitor, Whom::Stranger, Reason::NotInvited).await,
     }
 }
 
@@ -134,7 +135,7 @@ async fn find_workspace(back: &Return<'_>, session: Session) -> Result<Response,
     match (found.next(), found.next()) {
         (None, _) => {
             count(back, &visitor).await?;
-            refuse(back, None, &visitor, Reason::NotInWorkspace).await
+            refuse(back, None, &visitor, Whom::Stranger, Reason::NotInWorkspace).await
         }
         (Some(workspace), None) => match store.connection(*workspace).await? {
             Some(connected) if connected.connection.is_connected() => check(back, &session, connected).await,
@@ -162,9 +163,13 @@ async fn check(back: &Return<'_>, session: &Session, connected: Connected) -> Re
     counted?;
     let member = member?;
     if member.as_ref().is_some_and(|member| matches!(member.state, State::Disabled { .. })) {
-        return refuse(back, Some(connection.workspace), &visitor, Reason::Disabled).await;
+        return refuse(back, Some(connection.workspace), &visitor, Whom::Known, Reason::Disabled).await;
     }
     let decided = decide(back, session, &connected, &evidence, &state?, member.as_ref()).await?;
+    let whom = match (evidence.standing, &member) {
+        (Standing::Outside, None) => Whom::Stranger,
+        _ => Whom::Known,
+    };
     match (decided, member) {
         (Decided::Admit(ground), member) => {
             enter::enter(back, &visitor, Entry::ByBitbucket { connection, member, ground }).await
@@ -173,7 +178,9 @@ async fn check(back: &Return<'_>, session: &Session, connected: Connected) -> Re
         (_, Some(member)) if member.is_let_in(back.app.now()) && member.has_valid_invite(back.app.now()) => {
             enter::enter(back, &visitor, Entry::Known { member }).await
         }
-        (Decided::Refuse(reason), _) => refuse(back, Some(connection.workspace), &visitor, reason).await,
+        (Decided::Refuse(reason), _) => {
+            refuse(back, Some(connection.workspace), &visitor, whom, reason).await
+        }
         (Decided::Later, _) => later(back, connection.workspace).await,
     }
 }
@@ -267,19 +274,25 @@ fn told(decision: Admission, names: &[(RepositoryUuid, String)]) -> Decided {
     }
 }
 
-/// Refuses somebody, tells them why, and keeps it for the admins, who can invite them.
+/// Refuses somebody and tells them why. Of people they know, it is kept for the admins, who can invite them.
 async fn refuse(
     back: &Return<'_>,
     workspace: Option<WorkspaceId>,
     visitor: &Visitor,
+    whom: Whom,
     reason: Reason,
 ) -> Result<Response, Failure> {
     let known = match workspace {
         Some(workspace) => back.app.store().workspace(workspace).await?,
         None => None,
     };
+    // A workspace that is not there any more.
+    if workspace.is_some() && known.is_none() {
+        login::count_refused(back.app, back.derived, back.address).await?;
+        return Err(Failure::not_found());
+    }
     let (kept, counted) = join(
-        back.trail.refused(back.app, workspace, visitor, &reason),
+        back.trail.refused(back.app, workspace, visitor, whom, &reason),
         login::count_refused(back.app, back.derived, back.address),
     )
     .await;

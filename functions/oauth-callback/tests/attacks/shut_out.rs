@@ -10,11 +10,12 @@ use rollcall_domain::identity::{Identity, Provider};
 use rollcall_domain::member::{Member, State, SuspensionReason};
 use rollcall_domain::{AuditId, WorkspaceId};
 use rollcall_service::random::{self, SystemRandom};
-use rollcall_store::Record;
 use rollcall_store::connections::Connected;
+use rollcall_store::{Record, RefusedSignIn};
 use serde_json::json;
 use standin_bitbucket::{Act, Email, Fault};
 
+use crate::browser::Answer;
 use crate::identities::{self, invite};
 use crate::rig::{GRACE, INES, Rig};
 
@@ -146,4 +147,55 @@ async fn a_run_that_notes_how_it_fared_during_a_sign_in_is_in_nobodys_way() {
     .await;
     assert_eq!((status, has_session), (StatusCode::SEE_OTHER, true));
     assert_eq!(rig.members().await, 1);
+}
+
+#[tokio::test]
+async fn a_workspace_that_does_not_exist_is_nowhere_to_sign_in_to_and_nothing_is_written_of_it() {
+    let rig = Rig::new().await;
+    rig.connect().await;
+    let nowhere = WorkspaceId::new(rig.now(), [8; 10]);
+    let mut browser = rig.browser();
+    for provider in Provider::ALL {
+        let answer = browser.get(&format!("/login/{provider}?workspace={nowhere}")).await;
+        let not_there = browser.get("/login/nobody").await;
+        assert_eq!((answer.status, not_there.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+        let without_id =
+            |answer: &Answer| answer.body.replace(answer.headers["x-request-id"].to_str().unwrap(), "");
+        assert_eq!(without_id(&answer), without_id(&not_there), "{provider}");
+    }
+    assert!(!rig.table().await.contains(&nowhere.to_string()));
+}
+
+/// Signs in to the workspace at the played Bitbucket and is refused; whom admins are shown then.
+async fn refused(rig: &Rig, person: &str) -> Vec<RefusedSignIn> {
+    let mut browser = rig.browser();
+    let start = browser.get(&format!("/login/bitbucket?workspace={}", rig.workspace)).await.location();
+    let callback = crate::browser::at_provider(&start, person).await;
+    let answer = browser.get(&callback).await;
+    assert_eq!((answer.status, browser.has_session()), (StatusCode::FORBIDDEN, false), "{}", answer.body);
+    rig.store.refused_sign_ins(rig.workspace, None, 10).await.unwrap().items
+}
+
+#[tokio::test]
+async fn admins_are_shown_whom_they_know_and_what_strangers_leave_behind_goes_by_itself() {
+    let rig = Rig::new().await;
+    rig.connect().await;
+    rig.bitbucket.change(|world| world.leave("linus")).unwrap();
+    assert_eq!(
+        refused(&rig, "linus").await,
+        [],
+        "somebody with an account at Bitbucket, as anybody may have"
+    );
+    let trail = format!("{}#audit", rig.workspace);
+    let rows = rig.store.client().scan().table_name(rig.store.table()).send().await.unwrap();
+    let rows: Vec<_> =
+        rows.items().iter().filter(|row| row["pk"].as_s().is_ok_and(|pk| *pk == trail)).collect();
+    assert!(rows.len() == 1 && rows[0].contains_key("ttl"), "{rows:?}");
+
+    // A member is known, whatever has become of them.
+    identities::member(&rig, Provider::Bitbucket, GRACE).await;
+    let now = rig.now();
+    change(&rig, |member| assert!(member.disable(now))).await;
+    let shown = refused(&rig, GRACE).await;
+    assert_eq!((shown.len(), shown[0].identity.provider), (1, Provider::Bitbucket));
 }
