@@ -1,6 +1,8 @@
 //! The function's router on a real table, with a workspace, a member and some clients in it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,10 +13,15 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION,
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use rollcall_bitbucket::{Bitbucket, Endpoints, Limits};
+use rollcall_domain::audit::Actor;
 use rollcall_domain::authority::{Access, Reach};
 use rollcall_domain::identity::{Identity, Provider};
 use rollcall_domain::member::{InviteEntitlement, Member, Origin, Role, State};
-use rollcall_domain::{ClientId, InviteId, MemberId, Secret, SessionId, Timestamp, WorkspaceId};
+use rollcall_domain::mirror::{Mirror, Team};
+use rollcall_domain::plan::Change;
+use rollcall_domain::{
+    ClientId, InviteId, MemberId, RunId, Secret, SessionId, TeamId, Timestamp, WorkspaceId,
+};
 use rollcall_identity::Verifier;
 use rollcall_identity::provider::{
     Client, MachineAccess, RedirectUri, generate_signing_key, new_client_secret,
@@ -29,7 +36,7 @@ use rollcall_service::telemetry::Metrics;
 use rollcall_service::web::{ClientAddress, Web};
 use rollcall_store::members::Entering;
 use rollcall_store::workspaces::Workspace;
-use rollcall_store::{Record, Store, testing};
+use rollcall_store::{Context, Record, Store, testing};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use url::Url;
@@ -191,6 +198,33 @@ impl Rig {
         };
         self.store.enter(entering).await.unwrap();
         Session { id: record.id, cookie: format!("__Host-rollcall-session={}", token.secret().expose()) }
+    }
+
+    /// So many new teams.
+    pub(crate) async fn teams(&self, count: usize) -> Vec<TeamId> {
+        let (run, evidence) = (RunId::new(self.now(), [1; 10]), BTreeMap::new());
+        let (now, random) = (self.now(), || random::bytes(&SystemRandom));
+        let team = |n| Team {
+            id: TeamId::new(now, random()),
+            slug: format!("team-{n}").parse().unwrap(),
+            name: format!("Team {n}"),
+            removed: false,
+        };
+        let teams: Vec<Team> = (0..count).map(team).collect();
+        let plan: Vec<Change> = teams.iter().map(|team| Change::AddTeam { team: team.clone() }).collect();
+        let context = Context {
+            workspace: self.workspace,
+            run,
+            actor: Actor::Sync { run },
+            now,
+            clock: &|| now,
+            random: &random,
+            evidence: &evidence,
+        };
+        let held = Duration::from_mins(15);
+        let lease = self.store.take_lease(self.workspace, "run", held, now).await.unwrap().unwrap();
+        self.store.apply(&mut Mirror::default(), &plan, &lease, &context, &mut || false).await.unwrap();
+        teams.into_iter().map(|team| team.id).collect()
     }
 
     pub(crate) fn get(&self, path: &str) -> Call<'_> {

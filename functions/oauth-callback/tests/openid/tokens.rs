@@ -6,7 +6,7 @@ use futures_util::future::join;
 use http::StatusCode;
 use rollcall_domain::Secret;
 use rollcall_domain::identity::Provider;
-use rollcall_identity::provider::generate_signing_key;
+use rollcall_identity::provider::{MAX_TEAMS_IN_TOKEN, generate_signing_key};
 use serde_json::json;
 
 use crate::rig::{PUBLIC, REDIRECT, Rig, form, header_of, verified, verifier};
@@ -369,4 +369,19 @@ async fn the_uses_of_one_access_token_are_limited_per_minute() {
         statuses.push(rig.userinfo(tokens["access_token"].as_str().unwrap()).await.status);
     }
     assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_member_of_as_many_teams_as_a_token_names_is_told_all_of_them_everywhere() {
+    let rig = Rig::new().await;
+    let (ada, (client, secret)) = (rig.ada().await, rig.client().await);
+    let teams = rig.teams(MAX_TEAMS_IN_TOKEN).await;
+    ada.change(|member| member.by_invite.as_mut().unwrap().teams = teams).await;
+    let tokens = ada.tokens(&client, &secret, "openid email profile offline_access").await;
+    let access = tokens["access_token"].as_str().unwrap();
+    assert_eq!(verified(&rig, access).await["teams"].as_array().unwrap().len(), MAX_TEAMS_IN_TOKEN);
+    let info = rig.userinfo(access).await;
+    assert_eq!(info.status, StatusCode::OK, "{} for {} bytes", info.body, access.len());
+    assert_eq!(info.json()["teams"].as_array().unwrap().len(), MAX_TEAMS_IN_TOKEN);
+    assert_eq!(rig.introspect(&client, &secret, access).await["active"], true);
 }
