@@ -102,7 +102,8 @@ pub fn write(content: &Content<'_>, language: Language) -> Result<Mail, NotWritt
     let fields = BTreeMap::from([
         ("workspace", harmless(content.workspace, LONGEST_NAME)),
         ("inviter", harmless(content.inviter, LONGEST_NAME)),
-        ("application", harmless(content.application, LONGEST_NAME)),
+        // The operator's own word, which may be their domain.
+        ("application", one_line(content.application, LONGEST_NAME)),
         ("email", content.to.to_string()),
         ("until", day(content.until)),
         ("ends", content.ends.map(day).unwrap_or_default()),
@@ -160,15 +161,52 @@ fn fill(text: &str, fields: &BTreeMap<&str, String>) -> String {
 /// A text of somebody's choosing on one line, without control characters, without what turns the direction of writing, and without
 /// what mail programs make into links by themselves.
 fn harmless(text: &str, longest: usize) -> String {
-    let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    one_line(text, longest).split(' ').map(unlinked).collect::<Vec<_>>().join(" ")
+}
+
+/// A text on one line, without control characters, and without what turns the direction of writing or cannot be seen.
+fn one_line(text: &str, longest: usize) -> String {
+    let turns = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     let plain: String = text
         .chars()
         .filter(|c| !turns(*c))
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(longest)
         .collect();
-    let unlinked = plain.replace("://", ": //").replace("www.", "www .");
-    unlinked.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The full stops by which browsers divide names (Unicode Technical Standard 46 maps all of them to the first), and one that looks so.
+const STOPS: [char; 5] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}', '\u{2024}'];
+
+/// A word with spaces in it where a mail program would see an address, of whatever kind: after each full stop and colon, around each `@`,
+/// between strokes. `evil.example/login` needs no `https:` to become a link. A number keeps its point.
+fn unlinked(word: &str) -> String {
+    let is_number = word.chars().any(|c| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_ascii_digit() || ".,%()".contains(c))
+        && word.matches('.').count() == 1;
+    if is_number {
+        return word.to_owned();
+    }
+    let mut apart = String::with_capacity(word.len());
+    let mut before = None;
+    for c in word.chars() {
+        let is_stop = |c: char| STOPS.contains(&c);
+        let parts = match before {
+            None => false,
+            Some(before) if is_stop(before) => !is_stop(c),
+            Some(':') => !c.is_ascii_digit() || apart.chars().any(char::is_alphabetic),
+            Some('@') => true,
+            Some('/' | '\\') => matches!(c, '/' | '\\'),
+            Some(_) => c == '@',
+        };
+        if parts {
+            apart.push(' ');
+        }
+        apart.push(c);
+        before = Some(c);
+    }
+    apart
 }
 
 fn day(time: Timestamp) -> String {
@@ -236,6 +274,78 @@ mod tests {
             let calm = write(&content("Ada", Some("x"), &to), Language::English).unwrap();
             prop_assert!(mail.html.matches('<').count() <= calm.html.matches('<').count());
             prop_assert_eq!(mail.text.matches("://").count(), 1, "only our own link is a link");
+            prop_assert!(!looks_like_a_link(&harmless(&note, 200)), "{}", harmless(&note, 200));
+        }
+    }
+
+    /// What mail programs take for links: a scheme, two labels of a name with a stop between them, an address, a share of Windows.
+    fn looks_like_a_link(text: &str) -> bool {
+        text.split_whitespace().any(|word| {
+            let stops = word.trim_end_matches(STOPS).trim_start_matches(STOPS);
+            let is_number = stops.parse::<f64>().is_ok();
+            (stops.contains(STOPS) && !is_number)
+                || word.trim_matches('@').contains('@')
+                || word.contains("//")
+                || word.contains("\\\\")
+                || word
+                    .split_once(':')
+                    .is_some_and(|(scheme, rest)| scheme.contains(char::is_alphabetic) && !rest.is_empty())
+        })
+    }
+
+    #[test]
+    fn no_name_or_note_becomes_a_link_whatever_its_shape() {
+        let to = to();
+        for bait in [
+            "https://evil.example/login",
+            "HTTPS://EVIL.EXAMPLE",
+            "evil.example/login",
+            "evil.example",
+            "WWW.evil.example",
+            "go to evil.com, now",
+            "(evil.com)",
+            "evil\u{3002}com",
+            "evil\u{ff0e}com",
+            "evil\u{ff61}com",
+            "evil\u{2024}com",
+            "evil\u{200b}.\u{200b}com",
+            "evil.\u{ad}com",
+            "xn--evl-8ma.example",
+            "b\u{fc}cher.example",
+            "eve@evil.example",
+            "mailto:eve",
+            "tel:+49301234",
+            "javascript:alert(1)",
+            "//evil.example",
+            "\\\\evil\\share",
+            "192.0.2.1",
+            "192.0.2.1:8080/x",
+            "[2001:db8::1]",
+            "1.evil.example",
+            "a...b.example",
+        ] {
+            let safe = harmless(bait, 80);
+            assert!(!looks_like_a_link(&safe), "{bait} became {safe}");
+            let content = Content { workspace: bait, ..content(bait, Some(bait), &to) };
+            let mail = write(&content, Language::English).unwrap();
+            let ours = mail.text.replace(content.link, "").replace(to.as_str(), "").replace(" (UTC)", "");
+            let bare = ours.replace("2027-01-15 08:00", "");
+            assert!(!looks_like_a_link(&bare) && !looks_like_a_link(&mail.subject), "{bare}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_link_reads_as_it_was_written() {
+        for text in [
+            "Ada B. Lovelace",
+            "Acme & Sons, Ltd.",
+            "at 10:30",
+            "Acme 2.0",
+            "Well... yes",
+            "and/or",
+            "Dr. No:",
+        ] {
+            assert_eq!(harmless(text, 80), text);
         }
     }
 
@@ -243,6 +353,6 @@ mod tests {
     fn a_name_that_looks_like_a_field_or_a_header_stays_a_name() {
         let to = to();
         let mail = write(&content("{email}\r\nBcc: eve@example.com", None, &to), Language::English).unwrap();
-        assert_eq!(mail.subject, "{email} Bcc: eve@example.com invites you to Acme");
+        assert_eq!(mail.subject, "{email} Bcc: eve @ example. com invites you to Acme");
     }
 }
