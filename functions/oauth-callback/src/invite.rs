@@ -128,7 +128,14 @@ pub async fn finish(back: &Return<'_>, token: TokenHash) -> Result<Response, Fai
         .admit_by_invite(entitlement, invite.role)
         .map_err(|_| Failure::invalid_invite("invite.member_disabled"))?;
     member.display_name.clone_from(&visitor.display_name);
-    member.email = Some(invite.email.clone());
+    // Where the identity is pinned, the invite's address is what an admin has written, and nobody has verified it.
+    member.email = visitor
+        .verified_emails
+        .iter()
+        .find(|verified| **verified == invite.email)
+        .or(visitor.verified_emails.first())
+        .cloned()
+        .or(member.email);
     member.signed_in_at = Some(now);
     let accepted = Invite { state: InviteState::Accepted { at: now, member: member.id }, ..invite.clone() };
 

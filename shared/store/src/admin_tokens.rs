@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::reading::{Page, Position};
 use crate::transaction::{Record, When};
-use crate::{Store, keys};
+use crate::{Store, invites, keys};
 
 /// An admin token, without the token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,11 +87,14 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Revokes a token.
+    /// Revokes a token, and with it every pending invite that was issued with it.
     pub async fn revoke_admin_token(&self, token: &AdminToken, record: Record) -> Result<(), StoreError> {
         let mut transaction = self.transaction();
         transaction.delete("admin token", &keys::admin_token(token.hash), When::Exists)?;
         transaction.delete("admin token's entry", &keys::admin_token_entry(token.id), When::Exists)?;
+        if let Some(entry) = record.audit.first() {
+            invites::void_issued_by_machine(&mut transaction, token.id, entry.at)?;
+        }
         transaction.record(record)?;
         transaction.commit().await
     }

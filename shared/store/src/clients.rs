@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::error::StoreError;
 use crate::reading::{Page, Position};
 use crate::transaction::{Record, When};
-use crate::{Store, keys};
+use crate::{Store, invites, keys};
 
 impl Store {
     /// Keeps a new client.
@@ -37,10 +37,14 @@ impl Store {
         self.query_page(keys::CLIENTS, "", after, limit, true).await
     }
 
-    /// Removes a client. What it holds is refused from then on, because the client is asked for at each use.
+    /// Removes a client. What it holds is refused from then on, because the client is asked for at each use; the pending invites that it
+    /// has issued are void.
     pub async fn delete_client(&self, id: ClientId, record: Record) -> Result<(), StoreError> {
         let mut transaction = self.transaction();
         transaction.delete("client", &keys::client(id), When::Exists)?;
+        if let Some(entry) = record.audit.first() {
+            invites::void_issued_by_machine(&mut transaction, id, entry.at)?;
+        }
         transaction.record(record)?;
         transaction.commit().await
     }

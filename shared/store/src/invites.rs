@@ -1,6 +1,7 @@
 //! Invites: one row each, one for its present token, one for its address; and the barriers that void those issued before.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall_domain::audit::Actor;
@@ -103,14 +104,28 @@ impl Store {
     }
 }
 
-/// Whose barriers void an invite: the address, the pinned identity, and the member who issued it.
+/// Whose barriers void an invite: the address, the pinned identity, and the member or machine that issued it.
 pub(crate) fn barriers(invite: &Invite) -> Vec<String> {
     let mut who = vec![invite.email.to_string()];
     who.extend(invite.pinned.iter().map(keys::identity_partition));
-    if let Actor::Member { id } = invite.issued_by {
-        who.push(keys::issuer(id));
-    }
+    who.extend(match &invite.issued_by {
+        Actor::Member { id } => Some(keys::issuer(*id)),
+        Actor::Token { id } => Some(keys::machine(id)),
+        Actor::Client { id } => Some(keys::machine(id)),
+        Actor::Bootstrap | Actor::Sync { .. } | Actor::Visitor | Actor::System => None,
+    });
     who
+}
+
+/// Voids every pending invite that a machine has issued, in whatever workspace: its token was revoked, or it was deleted.
+pub(crate) fn void_issued_by_machine(
+    transaction: &mut Transaction<'_>,
+    id: impl Display,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let who = keys::machine(id);
+    let key = keys::machine_barrier(&who);
+    transaction.put("invite barrier", &key, &Barrier { who, at }, None, When::Always)
 }
 
 /// Consumes an invite within the transaction that lets its person in: on condition that it is pending, was not replaced, and was not

@@ -181,8 +181,21 @@ pub(crate) fn issued_together(workspace: WorkspaceId, first: InviteId) -> Key {
     Key::new(of(workspace, "issued-together"), first.to_string())
 }
 
+/// What voids the invites that were issued, before it, to or by whom it names. Machines issue in any workspace: what voids theirs lies in
+/// none.
 pub(crate) fn barrier(workspace: WorkspaceId, who: &str) -> Key {
-    Key::new(of(workspace, "barriers"), who)
+    if who.starts_with(MACHINE) { machine_barrier(who) } else { Key::new(of(workspace, "barriers"), who) }
+}
+
+pub(crate) fn machine_barrier(who: &str) -> Key {
+    Key::new("barriers", who)
+}
+
+const MACHINE: &str = "machine#";
+
+/// An admin token or a client that issues invites, among those whom a barrier names.
+pub(crate) fn machine(id: impl fmt::Display) -> String {
+    format!("{MACHINE}{id}")
 }
 
 /// The issuer of invites, among those whom a barrier names.

@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use rollcall_admin::testing::{As, Call};
+use rollcall_domain::authority::{Access, Reach};
 use rollcall_domain::member::{Member, Role, SuspensionReason};
+use rollcall_domain::{Secret, TokenHash};
 use rollcall_store::Record;
 use serde_json::json;
 
@@ -12,7 +14,11 @@ use crate::support::World;
 async fn change(world: &World, before: &Member, change: impl FnOnce(&mut Member)) -> Member {
     let mut after = before.clone();
     change(&mut after);
-    let store = world.deployment.admin.store();
+    world.deployment.admin.store().update_member(&after, before, None, record(world)).await.unwrap();
+    Member { version: after.version + 1, ..after }
+}
+
+fn record(world: &World) -> Record {
     let entry = rollcall_domain::audit::AuditEntry {
         id: world.deployment.admin.new_id(world.deployment.admin.now()),
         workspace: Some(world.workspace),
@@ -24,9 +30,7 @@ async fn change(world: &World, before: &Member, change: impl FnOnce(&mut Member)
         from: None,
         detail: json!({}),
     };
-    let record = Record { audit: vec![entry], events: Vec::new() };
-    store.update_member(&after, before, None, record).await.unwrap();
-    Member { version: after.version + 1, ..after }
+    Record { audit: vec![entry], events: Vec::new() }
 }
 
 async fn status(world: &World, id: &str) -> String {
@@ -86,4 +90,35 @@ async fn who_is_shut_out_loses_the_invites_that_wait_for_them() {
     .await;
     assert!(world.found(waiting.text_at("/items/0/link")).await.is_none());
     assert_eq!(status(&world, waiting.text_at("/items/0/invite/id")).await, "revoked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_or_a_machine_has_issued_is_void_once_it_is_gone() {
+    let world = World::start().await;
+    let store = world.deployment.admin.store();
+    let token = world.deployment.token(Reach::Deployment, Access::Write).await;
+    let (client, machine) = world.deployment.machine(Reach::Deployment, Access::Write).await;
+    let kept = world.invite(&As::bootstrap(), json!([{"email": "kept@example.com"}])).await;
+    let mut links = Vec::new();
+    for (who, email) in [(&token, "token@example.com"), (&machine, "machine@example.com")] {
+        let issued = world.invite(who, json!([{ "email": email }])).await;
+        links.push((
+            issued.text_at("/items/0/link").to_owned(),
+            issued.text_at("/items/0/invite/id").to_owned(),
+        ));
+    }
+    for (link, _) in &links {
+        assert!(world.found(link).await.is_some());
+    }
+    world.deployment.clock.advance(Duration::from_secs(1));
+    let As::Bearer(secret) = &token else { panic!("a bearer") };
+    let hash = TokenHash::of(&Secret::new(secret.as_str()));
+    let token = store.admin_token(hash, world.deployment.admin.now()).await.unwrap().unwrap();
+    store.revoke_admin_token(&token, record(&world)).await.unwrap();
+    store.delete_client(client.id, record(&world)).await.unwrap();
+    for (link, id) in &links {
+        assert!(world.found(link).await.is_none());
+        assert_eq!(status(&world, id).await, "revoked");
+    }
+    assert!(world.found(kept.text_at("/items/0/link")).await.is_some());
 }

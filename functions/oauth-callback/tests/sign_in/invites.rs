@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::StatusCode;
 use rollcall_domain::audit::{Actor, AuditEntry};
+use rollcall_domain::authority::{Access, Reach};
 use rollcall_domain::event::{EventKind, about_member};
-use rollcall_domain::identity::Provider;
+use rollcall_domain::identity::{Identity, Provider};
 use rollcall_domain::invite::{Delivery, Invite, InviteState, InviteStatus};
 use rollcall_domain::member::{Member, Origin, Role, State, SuspensionReason};
-use rollcall_domain::{AuditId, InviteId, Secret, TokenHash};
-use rollcall_store::{NewInvite, Numbering, Record};
+use rollcall_domain::{AuditId, InviteId, Secret, TokenHash, TokenId};
+use rollcall_store::{AdminToken, NewInvite, Numbering, Record};
 use standin_openid::Person;
 
 use crate::rig::{Answer, Browser, INES, Rig};
@@ -121,14 +122,24 @@ async fn an_address_that_the_provider_has_not_verified_is_nobodys() {
 #[tokio::test]
 async fn used_unknown_expired_and_revoked_links_look_alike_to_the_visitor() {
     let mut pages = BTreeSet::new();
-    for case in ["unknown", "expired", "revoked", "ended"] {
+    for case in ["unknown", "used", "expired", "revoked", "ended", "voided", "never issued"] {
         let rig = Rig::new().await;
         let now = rig.now();
         match case {
             "unknown" => {}
+            "used" => {
+                issue(&rig, |_| {}).await;
+                accept(&mut rig.browser(), INES).await;
+            }
             "expired" => _ = issue(&rig, |invite| invite.expires_at = now).await,
             "revoked" => _ = issue(&rig, |invite| invite.state = InviteState::Revoked { at: now }).await,
-            _ => _ = issue(&rig, |invite| invite.membership_until = Some(now)).await,
+            "ended" => _ = issue(&rig, |invite| invite.membership_until = Some(now)).await,
+            "voided" => {
+                let id = TokenId::new(now, [5; 10]);
+                issue(&rig, |invite| invite.issued_by = Actor::Token { id }).await;
+                revoke(&rig, id).await;
+            }
+            _ => _ = issue(&rig, |invite| invite.together = Some(invite.id)).await,
         }
         let answer = accept(&mut rig.browser(), INES).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{case}");
@@ -138,18 +149,59 @@ async fn used_unknown_expired_and_revoked_links_look_alike_to_the_visitor() {
     assert_eq!(pages.len(), 1, "{pages:#?}");
 }
 
+async fn revoke(rig: &Rig, id: TokenId) {
+    let token = AdminToken {
+        id,
+        name: "leaked".into(),
+        hash: TokenHash::of(&Secret::new("leaked")),
+        reach: Reach::Deployment,
+        access: Access::Write,
+        made_by: Actor::Bootstrap,
+        created_at: rig.now(),
+        expires_at: None,
+        used_at: None,
+    };
+    rig.store.create_admin_token(&token, Record::default()).await.unwrap();
+    let record = Record { audit: vec![entry(rig)], ..Record::default() };
+    rig.store.revoke_admin_token(&token, record).await.unwrap();
+}
+
 #[tokio::test]
-async fn many_who_accept_at_once_are_one_member() {
-    let rig = Rig::new().await;
+async fn of_fifty_who_accept_at_once_one_is_a_member_and_the_others_are_told() {
+    let rig = Rig::with_rate("10000").await;
     issue(&rig, |_| {}).await;
-    let attempts = (0..10).map(|_| async {
+    let attempts = (0..50).map(|_| async {
         let mut browser = rig.browser();
-        accept(&mut browser, INES).await;
-        browser.has_session()
+        let answer = accept(&mut browser, INES).await;
+        (browser.has_session(), answer)
     });
-    let sessions = join_all(attempts).await;
-    assert_eq!(sessions.into_iter().filter(|has| *has).count(), 1);
+    let (in_, out): (Vec<_>, Vec<_>) = join_all(attempts).await.into_iter().partition(|(has, _)| *has);
+    assert_eq!((in_.len(), out.len()), (1, 49));
+    for (_, told) in out {
+        assert_eq!(told.status, StatusCode::NOT_FOUND, "{}", told.body);
+        assert!(told.body.contains("This invite cannot be used"), "{}", told.body);
+    }
     assert_eq!(rig.store.all_members(rig.workspace).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_address_of_a_pinned_invite_is_nobodys_until_a_provider_has_verified_it() {
+    let rig = Rig::new().await;
+    rig.google.control().put_person(Person::google("Eve", "eve@mail.example"));
+    let eve =
+        rig.google.people().into_iter().find(|person| person.email.as_deref() == Some("eve@mail.example"));
+    let pinned =
+        Identity { provider: Provider::Google, issuer: rig.google.issuer(), subject: eve.unwrap().sub };
+    issue(&rig, |invite| {
+        invite.email = "chief@other.example".parse().unwrap();
+        invite.pinned = Some(pinned.clone());
+    })
+    .await;
+    let mut browser = rig.browser();
+    accept(&mut browser, "eve@mail.example").await;
+    assert!(browser.has_session());
+    let member = rig.store.all_members(rig.workspace).await.unwrap().remove(0);
+    assert_eq!(member.email, Some("eve@mail.example".parse().unwrap()), "what Google vouches for");
 }
 
 #[tokio::test]
