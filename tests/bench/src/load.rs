@@ -75,6 +75,9 @@ pub(crate) async fn measure() -> Section {
             // A minute later everybody may try again; an hour's calls are given back.
             stack.advance(Duration::from_mins(1));
             budgets::forget(&stack.store).await;
+            if matches!(deed, Deed::Introspect) {
+                grow_young(&application, &pool).await;
+            }
             let held = hold(&application, &stack, deed, &pool, rate).await;
             let figure = |hundredths| milliseconds(percentile(&held.latencies, hundredths));
             table.row(&[
@@ -152,6 +155,15 @@ async fn hold(application: &Application, stack: &Stack, deed: Deed, pool: &Pool,
     Held { latencies, troubles, throughput }
 }
 
+/// Puts new tokens in place of those that are asked about next.
+async fn grow_young(application: &Application, pool: &Pool) {
+    let taken = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    if let Some(old) = taken {
+        let new = application.refresh(&old).await.unwrap();
+        pool.lock().unwrap_or_else(PoisonError::into_inner).push(new);
+    }
+}
+
 async fn once(application: &Application, deed: Deed, pool: &Pool) -> Result<(), Trouble> {
     let taken = || pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let give_back = |tokens| pool.lock().unwrap_or_else(PoisonError::into_inner).push(tokens);
@@ -166,7 +178,7 @@ async fn once(application: &Application, deed: Deed, pool: &Pool) -> Result<(), 
         Deed::Introspect => {
             let tokens = pool.lock().unwrap_or_else(PoisonError::into_inner).last().cloned();
             match tokens {
-                // Tokens live for five minutes, and rates take less.
+                // Tokens live for five minutes, and these were new when the rate began.
                 Some(tokens) => application.introspect(&tokens).await,
                 None => Err("no grant is left".to_owned()),
             }
