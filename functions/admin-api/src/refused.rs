@@ -9,7 +9,7 @@ use rollcall_service::rfc3339;
 use rollcall_service::web::{Json, Query};
 use rollcall_store::{Position, RefusedSignIn};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::App;
@@ -24,6 +24,9 @@ pub(crate) struct RefusedView {
     provider: Provider,
     /// Their immutable id there, as `pinned.subject` of an invite takes it.
     subject: String,
+    /// Their Microsoft tenant, as `pinned.tenant` of an invite takes it.
+    #[schema(required)]
+    tenant: Option<String>,
     /// When.
     #[serde(with = "rfc3339::serde")]
     #[schema(value_type = schema::Time)]
@@ -31,13 +34,32 @@ pub(crate) struct RefusedView {
     /// What they call themselves, the reason, and what is missing.
     #[schema(value_type = Value)]
     detail: Value,
+    /// What invites exactly this person, to be sent to `POST /v1/workspaces/{workspace}/invites` as it is. None where the provider has
+    /// verified no address of theirs that the invite could be sent to.
+    #[schema(value_type = Option<Value>, required)]
+    invite: Option<Value>,
 }
 
 impl From<&RefusedSignIn> for RefusedView {
     fn from(refused: &RefusedSignIn) -> Self {
+        let provider = refused.identity.provider;
+        // Microsoft's ids are unique in a tenant only, and are kept with it.
+        let (tenant, subject) = match refused.identity.subject.split_once('/') {
+            Some((tenant, subject)) if provider == Provider::Microsoft => (Some(tenant), subject),
+            _ => (None, refused.identity.subject.as_str()),
+        };
+        let pinned = match tenant {
+            Some(tenant) => json!({ "provider": provider, "subject": subject, "tenant": tenant }),
+            None => json!({ "provider": provider, "subject": subject }),
+        };
+        let invite = refused.detail.get("email").and_then(Value::as_str).map(
+            |email| json!({ "invites": [{ "email": email, "providers": [provider], "pinned": pinned }] }),
+        );
         Self {
-            provider: refused.identity.provider,
-            subject: refused.identity.subject.clone(),
+            provider,
+            subject: subject.to_owned(),
+            tenant: tenant.map(str::to_owned),
+            invite,
             at: refused.at,
             detail: refused.detail.clone(),
         }

@@ -146,7 +146,7 @@ pub(crate) async fn create(
     let (workspace, (), issuer, teams, numbering) = try_join!(
         app.admin.workspace(asked.workspace),
         limits::of_issuer(&app.admin, &keys, &asked.caller, now),
-        issuer(&app, &asked.caller),
+        issuer(&app, &asked.caller, now),
         teams,
         async { Ok(store.numbering(asked.workspace).await?) },
     )?;
@@ -177,10 +177,19 @@ pub(crate) async fn create(
 }
 
 /// The member who invites, as they are now; `None` for callers who are no member.
-pub(crate) async fn issuer(app: &App, caller: &Caller) -> Result<Option<Member>, Failure> {
+pub(crate) async fn issuer(app: &App, caller: &Caller, now: Timestamp) -> Result<Option<Member>, Failure> {
     match caller.principal() {
         Principal::Member { id, workspace, .. } => {
-            let issuer = app.admin.store().member(*workspace, *id).await?;
+            let store = app.admin.store();
+            let (issuer, void_until) =
+                try_join!(store.member(*workspace, *id), store.issuing_void_until(*workspace, *id))?;
+            // What somebody issues right after they were let in again would be void with what they issued before.
+            if let Some(until) = void_until.filter(|until| *until >= now) {
+                let seconds = until.since(now).as_secs() + 1;
+                return Err(Problem::too_many_requests(seconds)
+                    .detail("Your rights were changed a moment ago. Invites can be issued again in a minute.")
+                    .into());
+            }
             let may =
                 issuer.filter(|issuer| issuer.state == MemberState::Active && issuer.role == Role::Admin);
             Ok(Some(may.ok_or_else(no_admin_any_more)?))

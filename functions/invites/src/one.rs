@@ -137,7 +137,7 @@ pub(crate) async fn resend(
             .detail("This address was invited too often today. Try again tomorrow.")
             .into());
     }
-    let issuer = issuer(&app, &asked.caller).await?;
+    let issuer = issuer(&app, &asked.caller, now).await?;
     let link = Link::new(&app.admin.config().public_url, app.admin.random());
     let mut anew = Invite {
         token: link.hash(),

@@ -8,7 +8,7 @@ use rollcall_domain::audit::Actor;
 use rollcall_domain::identity::EmailAddress;
 use rollcall_domain::invite::{Invite, InviteState};
 use rollcall_domain::member::Member;
-use rollcall_domain::{InviteId, Timestamp, TokenHash, WorkspaceId};
+use rollcall_domain::{InviteId, MemberId, Timestamp, TokenHash, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
@@ -79,6 +79,16 @@ impl Store {
             return Ok(None);
         }
         Ok((invite.token == token).then_some(invite))
+    }
+
+    /// Until when what a member issues is void, because of what ended their right to issue the last time. One read.
+    pub async fn issuing_void_until(
+        &self,
+        workspace: WorkspaceId,
+        member: MemberId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let barrier: Option<Barrier> = self.get(&keys::barrier(workspace, &keys::issuer(member))).await?;
+        Ok(barrier.map(|barrier| barrier.at))
     }
 
     /// The pending invite to an address, if there is one.

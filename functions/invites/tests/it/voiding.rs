@@ -122,3 +122,17 @@ async fn what_a_token_or_a_machine_has_issued_is_void_once_it_is_gone() {
     }
     assert!(world.found(kept.text_at("/items/0/link")).await.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_just_become_an_admin_again_issues_nothing_that_is_void_from_the_start() {
+    let world = World::start().await;
+    let (inviter, session) = world.deployment.member(world.workspace, "inviter", Role::Admin).await;
+    let demoted = change(&world, &inviter, |member| member.role = Role::Member).await;
+    change(&world, &demoted, |member| member.role = Role::Admin).await;
+    let too_soon = world.invite(&session, json!([{"email": "soon@example.com"}])).await;
+    assert_eq!(too_soon.status, 429, "{}", too_soon.text);
+    let wait = Duration::from_secs(too_soon.header("retry-after").unwrap().parse().unwrap());
+    world.deployment.clock.advance(wait);
+    let issued = world.invite(&session, json!([{"email": "soon@example.com"}])).await;
+    assert!(world.found(issued.text_at("/items/0/link")).await.is_some());
+}

@@ -5,6 +5,7 @@ use rollcall_local::settings::Settings;
 use rollcall_local::stack::Stack;
 use rollcall_local::world;
 use serde_json::{Value, json};
+use standin_bitbucket::{Level, On, To};
 use url::Url;
 
 /// A stack whose workspace is connected, and went round everything once.
@@ -72,5 +73,58 @@ async fn an_address_that_is_refused_again_and_again_costs_bitbucket_no_more_call
     assert!(!asked.iter().any(|path| path.starts_with("/2.0/")), "{asked:?}");
     stack.advance(core::time::Duration::from_hours(1));
     assert_eq!(sign_in(&stack, &workspace, "mira").await.heading(), "You cannot use Acme yet");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_who_lacks_repositories_is_suggested_to_admins_and_is_invited_in_one_call() {
+    let (stack, workspace) = synced().await;
+    assert_eq!(sign_in(&stack, &workspace, "mira").await.heading(), "You cannot use Acme yet");
+    let refused = stack.api().list(&format!("/v1/workspaces/{workspace}/refused-sign-ins")).await.unwrap();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0]["detail"]["display_name"], "Mira Lindqvist");
+    assert_eq!(
+        refused[0]["detail"]["missing"],
+        json!(world::missing(&stack, "mira").unwrap()),
+        "{refused:?}"
+    );
+
+    let invites = format!("/v1/workspaces/{workspace}/invites");
+    let issued = stack.api().post(&invites, &refused[0]["invite"]).await.unwrap();
+    assert_eq!(issued["items"][0]["status"], "issued", "{issued}");
+    let link = issued["items"][0]["link"].as_str().unwrap();
+    let (page, token) = link.split_once('#').unwrap();
+
+    let mut browser = stack.browser();
+    let opened = browser.visit(&page.parse().unwrap()).await.unwrap();
+    let mut form = opened.forms().remove(0);
+    form.fields = vec![("token".to_owned(), token.to_owned())];
+    let choice = browser.submit(&form).await.unwrap();
+    assert_eq!(choice.heading(), "Join Acme", "{}", choice.html);
+    let consent = browser.submit(&choice.forms()[0]).await.unwrap();
+    let signed_in = world::choose(&mut browser, &consent, "Mira Lindqvist").await.unwrap();
+    assert_eq!(signed_in.heading(), "You are signed in", "{}", signed_in.html);
+    let members = stack.api().list(&format!("/v1/workspaces/{workspace}/members")).await.unwrap();
+    assert_eq!(members[0]["display_name"], "Mira Lindqvist", "{members:?}");
+    assert_eq!(members[0]["origin"], "invite");
+
+    // Once she has the rest as well, Bitbucket lets her in, and she is still one member.
+    let bitbucket = stack.bitbucket.as_ref().unwrap();
+    let missing = world::missing(&stack, "mira").unwrap();
+    bitbucket
+        .change(|world| {
+            missing.iter().try_for_each(|name| {
+                let slug = name.split('/').next_back().unwrap_or_default();
+                world.grant(On::Repository(slug), To::Person("mira"), Level::Read)
+            })
+        })
+        .unwrap();
+    assert_eq!(sign_in(&stack, &workspace, "mira").await.heading(), "You are signed in");
+    let again = stack.api().list(&format!("/v1/workspaces/{workspace}/members")).await.unwrap();
+    assert_eq!((again.len(), &again[0]["id"]), (1, &members[0]["id"]), "{again:?}");
+    let why = format!("/v1/workspaces/{workspace}/members/{}/explanation", again[0]["id"].as_str().unwrap());
+    let why = stack.api().get(&why).await.unwrap();
+    let text = why["text"].as_str().unwrap();
+    assert!(text.contains("invite") && text.contains("Bitbucket"), "{why}");
     stack.stop().await;
 }
