@@ -1,12 +1,14 @@
 //! The end of a run: coverage, the connection's health, the record, the events, the metrics.
 
+use rollcall_domain::audit::AuditEntry;
 use rollcall_domain::connection::Health;
 use rollcall_domain::event::{Event, EventKind, about_member};
 use rollcall_domain::plan::Lane;
 use rollcall_domain::plan::grants::coverages;
 use rollcall_domain::plan::members::to_warn;
 use rollcall_domain::run::{Lap, Verified};
-use rollcall_domain::{EventId, MemberId, Timestamp};
+use rollcall_domain::{AuditId, EventId, MemberId, Timestamp};
+use rollcall_service::rfc3339;
 use rollcall_store::runs::{RunRecord, RunStatus};
 use rollcall_store::{Record, StoreError};
 use serde_json::{Value, json};
@@ -42,7 +44,7 @@ impl Run<'_> {
         }
     }
 
-    /// Warns those whose invited membership ends soon.
+    /// Warns of invited memberships that end soon: the application is told, who tells the person in the words and by the way that it has.
     pub(crate) async fn warn_of_ends(&mut self) -> Result<(), StoreError> {
         if self.only_shows() {
             return Ok(());
@@ -62,10 +64,21 @@ impl Run<'_> {
             return Ok(());
         };
         invite.warned_at = Some(self.now);
-        let what = json!({ "ends_at": end.as_millis(), "what": "invited membership ends soon" });
-        let data = about_member(&member, what);
+        let what = json!({ "ends_at": rfc3339::format(end), "what": "invited membership ends soon" });
+        let data = about_member(&member, what.clone());
         let events = vec![self.event(EventKind::MemberUpdated, id.to_string(), data)];
-        match store.update_member(&member, &before, None, Record { audit: Vec::new(), events }).await {
+        let entry = AuditEntry {
+            id: AuditId::new(self.now, self.engine.random_bytes()),
+            workspace: Some(workspace),
+            at: self.now,
+            actor: self.actor(),
+            action: "member.warned".to_owned(),
+            target: Some(id.to_string()),
+            why: "the invited membership ends soon".to_owned(),
+            from: None,
+            detail: what,
+        };
+        match store.update_member(&member, &before, None, Record { audit: vec![entry], events }).await {
             Ok(()) => {
                 self.record.written += 1;
                 if let Some(known) = self.mirror.members.get_mut(&id) {

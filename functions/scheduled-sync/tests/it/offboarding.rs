@@ -111,12 +111,14 @@ async fn an_invited_membership_is_warned_of_its_end_once_and_ended_even_while_bi
     assert!(rig.member(guest).await.by_invite.unwrap().warned_at.is_some());
     rig.run().await;
     assert_eq!(rig.told("member.updated").await.1, 1, "warned once");
+    assert_eq!(rig.told("member.warned").await.0, 1);
 
     rig.bitbucket.fault(standin_bitbucket::Fault::at("/2.0/**", standin_bitbucket::Act::Status(503)));
     rig.advance(6 * DAY);
     rig.tick().await;
     let State::Suspended { reason, .. } = rig.member(guest).await.state else { panic!("still active") };
     assert_eq!(reason, SuspensionReason::InviteEnded);
+    assert_eq!(rig.told("member.suspended").await, (1, 1), "with audit and event");
 }
 
 #[tokio::test]
