@@ -12,7 +12,7 @@ import time
 
 from browser import Caller
 from stack import FUNCTIONS, SENDER, Failed
-from story import MEMBER, check
+from story import MEMBER, check, invited_by_admin
 
 # What Lambda does in a function's name: it writes logs and traces, polls the queue and the stream, and sets aside what fails.
 BY_THE_PLATFORM = {"Log", "Trace", "WorkTheQueue", "HearOfEvents", "Untold"}
@@ -34,9 +34,9 @@ def oauth_callback(world):
 
 
 def invites(world):
-    """Invites somebody, sends the invite again, and revokes it."""
+    """An admin invites somebody, who has to be one still while it is written; then the invite is sent again, and revoked."""
     call, address = world.call, f"{secrets.token_hex(4)}@partner.example.com"
-    (item,) = call("POST", world.at("/invites"), {"invites": [{"email": address}]})["items"]
+    item = invited_by_admin(world, {"email": address})
     check(item["status"] == "issued" and item["invite"]["delivery"] == "sent", f"the invite is {item}")
     check(call("GET", world.at("/invites"))["items"], "there are invites")
     call("GET", world.at(f"/invites/{item['invite']['id']}"))

@@ -162,16 +162,9 @@ def people(world):
 def invite(world):
     """By an admin who is signed in, in their browser: the API takes the session."""
     stack = world.stack
-    admin = world.signed_in(ADMIN)
+    world.admin = world.signed_in(ADMIN)
     check(world.member(ADMIN)["role"] == "admin", "the connection's first admin is an admin")
-    body = json.dumps({"invites": [{"email": INVITED, "note": "Welcome."}]}).encode()
-    headers = {
-        "content-type": "application/json", "origin": world.issuer, "sec-fetch-site": "same-origin", "idempotency-key": secrets.token_hex(8),
-        "accept": "application/json",
-    }
-    answer = admin.send("POST", world.issuer + world.at("/invites"), body, headers)
-    check(answer.status == 200, f"the invite was answered {answer.status}: {answer.text[:400]}")
-    (item,) = json.loads(answer.text)["items"]
+    item = invited_by_admin(world, {"email": INVITED, "note": "Welcome."})
     check(item["status"] == "issued" and item["link"] is None, f"the invite is {item}")
     to, content = until("the mail", lambda: stack.mails.arrived and stack.mails.arrived[-1])
     mail = email.message_from_bytes(content)
@@ -188,6 +181,19 @@ def invite(world):
     check(put["FailedEntryCount"] == 0, f"the event was not taken: {put['Entries']}")
     path = world.at(f"/invites/{item['invite']['id']}")
     until("the invite that bounced", lambda: world.call("GET", path)["delivery"] == "bounced")
+
+
+def invited_by_admin(world, person):
+    """What became of an invite that an admin issues who is signed in: by a page of ours, in their browser."""
+    body = json.dumps({"invites": [person]}).encode()
+    headers = {
+        "content-type": "application/json", "origin": world.issuer, "sec-fetch-site": "same-origin", "idempotency-key": secrets.token_hex(8),
+        "accept": "application/json",
+    }
+    answer = world.admin.send("POST", world.issuer + world.at("/invites"), body, headers)
+    check(answer.status == 200, f"the invite was answered {answer.status}: {answer.text[:400]}")
+    (item,) = json.loads(answer.text)["items"]
+    return item
 
 
 def let_time_go_by(world, seconds):
