@@ -200,6 +200,6 @@ fn new_member(app: &App, invite: &Invite, visitor: &Visitor) -> Member {
 }
 
 /// Where the page's forms lead on to: browsers check the redirect after a form as well.
-fn provider_origins(app: &App) -> Vec<url::Url> {
+pub(crate) fn provider_origins(app: &App) -> Vec<url::Url> {
     Provider::ALL.into_iter().filter_map(|provider| url::Url::parse(app.issuer_of(provider)).ok()).collect()
 }

@@ -3,6 +3,7 @@
 //! | a browser comes to | and is served by |
 //! |---|---|
 //! | `GET /login`, `GET /login/{provider}` | [`login`] |
+//! | `POST /login/link` | [`link`] |
 //! | `POST /login/unlink` | [`unlink`] |
 //! | `GET /callback/{provider}` | [`callback`], which hands over to [`sign_in`], [`invite`] or [`link`] |
 //! | `GET /invite`, `POST /invite/accept` | [`invite`] |
@@ -40,6 +41,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/login", get(login::page))
         .route("/login/{provider}", get(login::start))
+        .route("/login/link", post(link::start))
         .route("/login/unlink", post(unlink::unlink))
         .route("/callback/{provider}", get(callback::callback))
         .route("/invite", get(invite::page))

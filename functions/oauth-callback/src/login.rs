@@ -31,9 +31,6 @@ pub struct Start {
     pub workspace: Option<WorkspaceId>,
     /// Where to go afterwards, on our own origin.
     pub return_to: Option<String>,
-    /// Whether to link the account to the member who is signed in.
-    #[serde(default)]
-    pub link: bool,
     /// Whether the provider should show the choice of accounts, even if only one is signed in there.
     #[serde(default)]
     pub choose: bool,
@@ -51,7 +48,7 @@ impl Start {
         if let Some(return_to) = &self.return_to {
             query.append_pair("return_to", return_to);
         }
-        for (name, set) in [("link", self.link), ("choose", self.choose), ("fresh", self.fresh)] {
+        for (name, set) in [("choose", self.choose), ("fresh", self.fresh)] {
             if set {
                 query.append_pair(name, "true");
             }
@@ -116,18 +113,11 @@ async fn begin(
     {
         return Err(Failure::not_found());
     }
-    let purpose = if start.link {
-        let current = session::current(app, headers).await?;
-        let current = current.ok_or(Failure::check(Some(provider), "link.session"))?;
-        Purpose::LinkIdentity { session: current.record.id }
-    } else {
-        Purpose::SignIn
-    };
     let return_to = start.return_to.as_deref().unwrap_or("/login");
     let return_to = ReturnTarget::parse(return_to, &RETURN_PATHS)
         .map_err(|_| Failure::check(Some(provider), "login.return_to"))?;
     let hints = AuthorizeHints {
-        prompt: match (start.fresh, start.choose || start.link) {
+        prompt: match (start.fresh, start.choose) {
             (true, _) => Some(Prompt::Login),
             (false, true) => Some(Prompt::SelectAccount),
             (false, false) => None,
@@ -137,7 +127,7 @@ async fn begin(
     let begin = LoginStart {
         provider,
         issuer: app.issuer_of(provider).to_owned(),
-        purpose,
+        purpose: Purpose::SignIn,
         return_to,
         workspace: start.workspace,
         max_age: None,

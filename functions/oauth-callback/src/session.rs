@@ -1,11 +1,15 @@
 //! Who is signed in in a browser.
 
+use core::time::Duration;
+
+use axum::response::Response;
 use futures_util::future::join;
 use http::HeaderMap;
 use rollcall_domain::member::Member;
-use rollcall_domain::{Secret, TokenHash};
+use rollcall_domain::{Secret, Timestamp, TokenHash};
 use rollcall_identity::FailedCheck as _;
 use rollcall_identity::session::{CookieName, SessionRecord};
+use rollcall_service::web::see_other;
 
 use crate::app::App;
 use crate::cookies;
@@ -20,6 +24,21 @@ pub struct Current {
     pub record: SessionRecord,
     /// The member.
     pub member: Member,
+}
+
+/// How old a sign-in may be for what would give somebody else a way in that lasts: linking and unlinking an account.
+const FRESH: Duration = Duration::from_mins(5);
+
+impl Current {
+    /// Whether the person has signed in a moment ago: a session that was left open, or stolen, has not.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        !self.record.created_at.plus(FRESH).has_passed(now)
+    }
+}
+
+/// To sign in anew, and back to the page where accounts are linked.
+pub fn sign_in_anew() -> Response {
+    see_other("/login?choose=true&fresh=true&return_to=%2Flogin")
 }
 
 /// Who is signed in in the browser that sent these headers: nobody, if the session or the member does not hold any more.

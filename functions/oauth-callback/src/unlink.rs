@@ -56,6 +56,9 @@ async fn take_away(
     let refused = |check| Failure::check(Some(form.provider), check);
     same_site(headers, &app.config().public_url).map_err(|_| refused("unlink.cross_site"))?;
     let current = session::current(app, headers).await?.ok_or_else(|| refused("unlink.session"))?;
+    if !current.is_fresh(trail.at) {
+        return Ok(session::sign_in_anew());
+    }
     let before = current.member;
     let identity = before
         .identities

@@ -8,7 +8,7 @@ use rollcall_domain::bitbucket::{AccountUuid, BitbucketWorkspaceUuid, ProjectUui
 use rollcall_domain::identity::{EmailAddress, Identity};
 use rollcall_domain::plan::Lane;
 use rollcall_domain::{
-    AuditId, ClientId, GrantId, InviteId, MemberId, RunId, TeamId, TokenHash, TokenId, WorkspaceId,
+    AuditId, ClientId, GrantId, InviteId, MemberId, RunId, SessionId, TeamId, TokenHash, TokenId, WorkspaceId,
 };
 
 /// The key of an item.
@@ -205,6 +205,11 @@ pub(crate) fn issuer(member: MemberId) -> String {
 
 pub(crate) fn session(hash: TokenHash) -> Key {
     Key::new(format!("session#{hash}"), "session")
+}
+
+/// What says that a browser session was ended, and all that was given in it.
+pub(crate) fn session_ended(id: SessionId) -> Key {
+    Key::new(format!("session-ended#{id}"), "ended")
 }
 
 pub(crate) fn member_sessions(workspace: WorkspaceId, member: MemberId) -> String {

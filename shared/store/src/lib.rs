@@ -48,6 +48,7 @@ pub use idempotency::Remembered;
 pub use issuing::{ISSUER, NewInvite};
 pub use keys::Key;
 pub use lease::Lease;
+pub use logout::EndedSession;
 pub use reading::{Page, Position};
 pub use refusals::RefusedSignIn;
 pub use transaction::{Numbering, Record, Transaction, When};

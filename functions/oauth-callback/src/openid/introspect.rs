@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::try_join;
 use http::HeaderMap;
 use rollcall_domain::Timestamp;
 use rollcall_domain::authority::Access;
@@ -88,8 +89,8 @@ async fn of_refresh(
         return Ok(None);
     };
     let grant = &family.grant;
-    let member = match standing::member(app, grant, now).await {
-        Ok(member) => member,
+    let member = match try_join(standing::member(app, grant, now), standing::not_ended(app, grant)).await {
+        Ok((member, ())) => member,
         Err(fallen) => return inactive(fallen),
     };
     if standing::serves(client, grant).is_err() {

@@ -8,13 +8,14 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue};
 use rollcall_delivery::logout::Courier;
 use rollcall_domain::audit::Actor;
+use rollcall_domain::member::Member;
 use rollcall_domain::{GrantId, SessionId, TokenHash};
 use rollcall_identity::FailedCheck as _;
 use rollcall_identity::parameters::Parameters;
-use rollcall_identity::provider::{Client, LogoutRefused, LogoutRequest, LogoutTarget};
+use rollcall_identity::provider::{Client, LogoutRefused, LogoutRequest, LogoutTarget, RefreshLimits};
 use rollcall_identity::session::{CookieName, SessionRecord, remove_cookie};
 use rollcall_service::web::{ClientAddress, Problem, same_site, see_other};
-use rollcall_store::Record;
+use rollcall_store::{EndedSession, Record};
 use serde_json::json;
 
 use super::authorize;
@@ -60,7 +61,8 @@ pub async fn posted(
         Err(refused) => return refuse(&app, address, Failure::denied(None, &refused)).await,
     };
     let own_session = parameters.text("session");
-    if own_session.is_none() && parameters.text("confirm").is_none() {
+    let everywhere = parameters.text("everywhere").is_some();
+    if own_session.is_none() && !everywhere && parameters.text("confirm").is_none() {
         // Browsers send our cookie with a navigation from another site, not with a form from there.
         return Ok(as_navigation(&parameters));
     }
@@ -70,6 +72,7 @@ pub async fn posted(
     }
     let trail = Trail::new(&app, address);
     match own_session {
+        _ if everywhere => end_all(&app, &trail, &headers).await,
         None => sign_out(&app, &trail, &headers, &parameters, true).await,
         Some(id) => {
             let id = id.parse().map_err(|_| Failure::check(None, "logout.session"))?;
@@ -118,7 +121,7 @@ async fn sign_out(
             };
             return pages::answer(&page, location.as_slice());
         }
-        end(app, &derived, trail, current, current.hash, current.record.id).await?;
+        end(app, &derived, trail, current, Some(current.hash), current.record.id).await?;
     }
     let mut response = match location {
         Some(location) => see_other(location.as_str()),
@@ -153,17 +156,49 @@ async fn end_own(app: &App, trail: &Trail, headers: &HeaderMap, id: SessionId) -
     };
     let derived = app.derived().await?;
     if id == current.record.id {
-        end(app, &derived, trail, &current, current.hash, id).await?;
+        end(app, &derived, trail, &current, Some(current.hash), id).await?;
         let mut response = pages::answer(&pages::SignedOut { application: app.application() }, &[])?;
         forget(&mut response);
         return Ok(response);
     }
     let member = &current.member;
     let sessions = app.store().sessions_of::<SessionRecord>(member.workspace, member.id).await?;
-    if let Some((hash, _)) = sessions.into_iter().find(|(_, session)| session.id == id) {
-        end(app, &derived, trail, &current, hash, id).await?;
+    let found = sessions.into_iter().find(|(_, session)| session.id == id).map(|(hash, _)| hash);
+    // What applications keep of a session that has run out, or was replaced, is its owner's to end as well.
+    if found.is_some() || !grants_of(app, &current, id).await?.is_empty() {
+        end(app, &derived, trail, &current, found, id).await?;
     }
     Ok(see_other("/login"))
+}
+
+/// Ends all of one's own sessions, and all that applications were given in any of them, however old.
+async fn end_all(app: &App, trail: &Trail, headers: &HeaderMap) -> Result<Response, Failure> {
+    let Some(current) = session::current(app, headers).await? else {
+        return Ok(see_other("/login"));
+    };
+    let derived = app.derived().await?;
+    let before = current.member;
+    let member = Member { epoch: before.epoch + 1, ..before.clone() };
+    let entry = trail.entry(
+        app,
+        What {
+            workspace: Some(member.workspace),
+            actor: Actor::Member { id: member.id },
+            action: "session.all_ended",
+            target: Some(member.id.to_string()),
+            why: "signed out everywhere",
+            detail: json!({ "session": current.record.id }),
+        },
+    );
+    let record = Record { audit: vec![entry], events: Vec::new() };
+    app.store().sign_out_everywhere(&member, &before, record).await.map_err(|error| {
+        if error.is_conflict() { Failure::check(None, "member.raced") } else { error.into() }
+    })?;
+    let delivery = courier(app, &derived).deliver(member.workspace, member.id).await?;
+    app.metrics().record().count("LogoutTokensNotTaken", delivery.not_told as u64).write();
+    let mut response = pages::answer(&pages::SignedOut { application: app.application() }, &[])?;
+    forget(&mut response);
+    Ok(response)
 }
 
 /// Ends a session, revokes what applications were given in it, and tells them.
@@ -175,7 +210,7 @@ async fn end(
     derived: &Derived,
     trail: &Trail,
     by: &Current,
-    hash: TokenHash,
+    hash: Option<TokenHash>,
     id: SessionId,
 ) -> Result<(), Failure> {
     let member = &by.member;
@@ -193,7 +228,8 @@ async fn end(
         },
     );
     let record = Record { audit: vec![entry], events: Vec::new() };
-    app.store().end_session_and_grants(hash, &ids, record).await?;
+    let until = trail.at.plus(RefreshLimits::default().absolute);
+    app.store().end_session_and_grants(EndedSession { id, hash, until }, &ids, record).await?;
     // Codes can be redeemed only while the session is there: what was given since the list was read is given now.
     let late = grants_of(app, by, id).await?;
     for row in &late {

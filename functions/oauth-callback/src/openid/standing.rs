@@ -103,11 +103,19 @@ pub async fn of_token(app: &App, token: &MemberToken, now: Timestamp) -> Result<
     let row = row.filter(|row| row.family.revoked_at.is_none()).ok_or(Fallen::Grant)?;
     let client = client?.ok_or(Fallen::Client)?;
     serves(&client, &row.family.grant)?;
-    if !row.is_offline() {
+    if row.is_offline() {
+        not_ended(app, &row.family.grant).await?;
+    } else {
         let session = app.store().session::<SessionRecord>(row.session_hash).await?;
         session_holds(app, session, row.family.grant.session, &member, now)?;
     }
     Ok(Standing { member, row })
+}
+
+/// Whether the browser session of a grant was not ended by its owner: a grant for use without the person outlives its limits, not its
+/// end.
+pub async fn not_ended(app: &App, grant: &Grant) -> Result<(), Fallen> {
+    if app.store().is_session_ended(grant.session).await? { Err(Fallen::NoSession) } else { Ok(()) }
 }
 
 /// Whether a client still is for the workspace of a grant.

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::join;
 use http::HeaderMap;
 use rollcall_domain::Timestamp;
 use rollcall_domain::audit::Actor;
@@ -113,7 +114,10 @@ async fn refresh(
     let row = app.store().family::<GrantRow>(token.family()).await?;
     let row = row.ok_or_else(|| Refused::grant("refresh.unknown"))?;
     let grant = &row.family.grant;
-    let member = app.store().member(grant.workspace, grant.member).await?;
+    let (member, not_ended) =
+        join(app.store().member(grant.workspace, grant.member), standing::not_ended(app, grant)).await;
+    let member = member?;
+    not_ended.map_err(fallen)?;
     let epoch = member.as_ref().map_or(grant.epoch, |member| member.epoch);
     let limits = RefreshLimits::default();
     let rotated = row.family.rotate(token, client.id, epoch, limits, now, app.bytes());

@@ -243,6 +243,17 @@ pub struct SessionLine {
     pub current: bool,
 }
 
+/// What applications keep of a session that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLine {
+    /// The session's id, to end it by.
+    pub id: String,
+    /// Since when, as a date.
+    pub since: String,
+    /// The applications, by name.
+    pub applications: Vec<String>,
+}
+
 /// An account of the person, as they see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountLine {
@@ -267,10 +278,12 @@ page! {
         why: String,
         /// Their sessions.
         sessions: Vec<SessionLine>,
+        /// What applications keep of sessions that are over.
+        kept: Vec<KeptLine>,
         /// The accounts that they sign in with.
         accounts: Vec<AccountLine>,
         /// Providers that can be linked.
-        link: Vec<Choice>,
+        link: Vec<Provider>,
     }
 }
 

@@ -32,6 +32,7 @@ async fn every_answer_of_every_route_is_safe_whatever_it_says() {
         "/login/google",
         "/login/google?return_to=https://evil.example",
         "/login/github",
+        "/login/link",
         "/login/unlink",
         "/login/google/more",
         "/callback/google",
@@ -112,6 +113,7 @@ async fn a_write_is_a_post_that_one_of_our_own_pages_has_sent() {
     let accept = format!("token={token}&provider=google");
     let writes = [
         ("/invite/accept", accept.as_str()),
+        ("/login/link", "provider=google"),
         ("/login/unlink", "provider=google&subject=1"),
         ("/logout", "confirm=yes"),
     ];

@@ -263,7 +263,7 @@ async fn a_bitbucket_account_is_its_uuid_and_a_name_that_is_taken_over_is_nobody
 }
 
 async fn link(browser: &mut Browser<'_>, provider: Provider, person: &str) -> Answer {
-    let start = browser.get(&format!("/login/{provider}?link=true")).await.location();
+    let start = browser.post("/login/link", &[("provider", provider.as_str())]).await.location();
     let callback = crate::browser::at_provider(&start, person).await;
     browser.get(&callback).await
 }
@@ -295,11 +295,14 @@ async fn an_account_is_linked_only_by_the_session_that_asked_for_it_and_never_ta
         (StatusCode::BAD_REQUEST, "link.taken")
     );
     // Nobody is signed in: there is nothing to link to.
-    assert_eq!(rig.browser().get("/login/google?link=true").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        rig.browser().post("/login/link", &[("provider", "google")]).await.status,
+        StatusCode::BAD_REQUEST
+    );
     assert_eq!(rig.failed_checks().await[0], "link.session");
     // Started by Ines; when it comes back, another session is in the browser, or none.
     for other in [Some(astrid.cookies.clone()), None] {
-        let start = ines.get("/login/bitbucket?link=true").await.location();
+        let start = ines.post("/login/link", &[("provider", "bitbucket")]).await.location();
         let callback = crate::browser::at_provider(&start, GRACE).await;
         let mut mixed = ines.clone();
         mixed.cookies.remove(crate::browser::SESSION);
@@ -310,6 +313,45 @@ async fn an_account_is_linked_only_by_the_session_that_asked_for_it_and_never_ta
     assert!(ines.is_signed_in().await && astrid.is_signed_in().await);
     let members = rig.store.all_members(rig.workspace).await.unwrap();
     assert!(members.iter().all(|member| member.identities.len() == 1), "{members:#?}");
+}
+
+#[tokio::test]
+async fn a_session_that_was_left_open_gives_no_account_a_way_in_and_takes_none_away() {
+    let rig = Rig::new().await;
+    let mut browser = member(&rig, Provider::Google, INES).await;
+    link(&mut browser, Provider::Microsoft, ASTRID).await;
+    let first = only_member(&rig).await.identities.remove(0);
+    rig.clock.advance(std::time::Duration::from_mins(6));
+    let anew = "/login?choose=true&fresh=true&return_to=%2Flogin";
+    let linking = browser.post("/login/link", &[("provider", "bitbucket")]).await;
+    let unlinking =
+        browser.post("/login/unlink", &[("provider", "google"), ("subject", &first.subject)]).await;
+    for answer in [linking, unlinking] {
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        assert_eq!(answer.headers["location"], anew);
+    }
+    assert_eq!(only_member(&rig).await.identities.len(), 2);
+
+    // After another sign-in it is done.
+    browser.sign_in(Provider::Google, INES).await;
+    link(&mut browser, Provider::Bitbucket, GRACE).await;
+    assert_eq!(only_member(&rig).await.identities.len(), 3);
+}
+
+#[tokio::test]
+async fn no_link_and_no_form_of_another_site_begins_to_link_an_account() {
+    let rig = Rig::new().await;
+    let mut browser = member(&rig, Provider::Google, INES).await;
+    let link = browser.get("/login/bitbucket?link=true").await;
+    assert_eq!(link.status, StatusCode::BAD_REQUEST);
+    for from in ["cross-site", "same-site", "none"] {
+        let foreign = http::Request::post("/login/link")
+            .header("content-type", crate::browser::FORM)
+            .header("sec-fetch-site", from);
+        let fields = crate::browser::form(&[("provider", "bitbucket")]);
+        assert_eq!(browser.send(foreign, fields).await.status, StatusCode::BAD_REQUEST, "{from}");
+        assert_eq!(rig.failed_checks().await[0], "link.cross_site");
+    }
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! `GET`, `POST /logout`, and applications that are told.
 
+use core::time::Duration;
+
 use http::StatusCode;
 use rollcall_delivery::logout::{Courier, Delivery};
-use rollcall_domain::WorkspaceId;
 use rollcall_domain::member::{Member, SuspensionReason};
+use rollcall_domain::{Secret, TokenHash, WorkspaceId};
 use rollcall_identity::provider::RedirectUri;
 use rollcall_oauth_callback::App;
-use rollcall_store::Record;
+use rollcall_store::{EndedSession, Record};
 use serde_json::json;
 
 use crate::receiver::Receiver;
-use crate::rig::{AFTER_LOGOUT, Rig, form, header_of, verified};
+use crate::rig::{AFTER_LOGOUT, Rig, Session, form, header_of, verified};
 
 async fn deliver(app: &App, member: &Member) -> Delivery {
     let derived = app.derived().await.unwrap();
@@ -174,6 +176,97 @@ async fn a_member_ends_one_of_their_own_sessions_and_nobody_elses() {
     assert!(own.status == StatusCode::OK && own.forgets_session());
     let silent = ada.authorize(&client, &[("prompt", Some("none"))]).await;
     assert_eq!(silent.location_parameter("error").as_deref(), Some("login_required"));
+}
+
+/// The rest of a session that is over, as when somebody has signed in anew in the same browser.
+async fn is_over(rig: &Rig, session: &Session) {
+    let cookie = session.cookie.split_once('=').unwrap().1;
+    rig.store.end_session(TokenHash::of(&Secret::new(cookie))).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_application_keeps_of_a_session_that_is_over_is_shown_to_its_owner_who_can_end_it() {
+    let rig = Rig::new().await;
+    let (client, secret) = rig.client().await;
+    let mut ada = rig.ada().await;
+    let tokens = ada.tokens(&client, &secret, OFFLINE).await;
+    let (access, kept) =
+        (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
+    let old = ada.session.clone();
+    ada.session = ada.elsewhere().await;
+    let page = async || rig.get("/login").cookie(&ada.session.cookie).send().await.body;
+    assert!(!page().await.contains("without you"), "while the session is there, it stands for all of it");
+    is_over(&rig, &old).await;
+    let shown = page().await;
+    assert!(shown.contains("without you") && shown.contains(&old.id.to_string()), "{shown}");
+
+    // Somebody else's is not theirs to end.
+    let eve = rig.ada().await;
+    let ends = async |cookie: &str| {
+        let fields = [("session", old.id.to_string())];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer =
+            rig.post("/logout", &fields).cookie(cookie).header("sec-fetch-site", "same-origin").send().await;
+        assert_eq!(answer.location().path(), "/login");
+    };
+    ends(&eve.session.cookie).await;
+    assert_eq!(rig.userinfo(access).await.status, StatusCode::OK);
+    for _ in 0..2 {
+        ends(&ada.session.cookie).await;
+        assert_eq!(rig.userinfo(access).await.status, StatusCode::UNAUTHORIZED);
+        rig.refresh(&client, &secret, kept).await.assert_refused(400, "invalid_grant");
+    }
+    assert!(!page().await.contains("without you"));
+}
+
+#[tokio::test]
+async fn a_session_whose_grants_could_not_all_be_removed_is_ended_all_the_same() {
+    let rig = Rig::new().await;
+    let (client, secret) = rig.client().await;
+    let ada = rig.ada().await;
+    let tokens = ada.tokens(&client, &secret, OFFLINE).await;
+    let (access, kept) =
+        (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
+    // As when the process dies after the first of its transactions, which had no room for this grant.
+    let ended =
+        EndedSession { id: ada.session.id, hash: None, until: rig.now().plus(Duration::from_hours(1)) };
+    rig.store.end_session_and_grants(ended, &[], Record::default()).await.unwrap();
+    assert_eq!(rig.userinfo(access).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(rig.introspect(&client, &secret, kept).await["active"], false);
+    assert_eq!(rig.introspect(&client, &secret, access).await["active"], false);
+    rig.refresh(&client, &secret, kept).await.assert_refused(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_ends_every_session_and_all_that_applications_keep_and_tells_them() {
+    let rig = Rig::new().await;
+    let receiver = Receiver::start(&[]).await;
+    let uri = receiver.uri.clone();
+    let (client, secret) = rig.client_with(|client| client.backchannel_logout_uri = Some(uri)).await;
+    let mut ada = rig.ada().await;
+    let tokens = ada.tokens(&client, &secret, OFFLINE).await;
+    let (access, kept) =
+        (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
+    let phone = ada.session.clone();
+    ada.session = ada.elsewhere().await;
+    is_over(&rig, &phone).await;
+    let everywhere = |from: &str| {
+        rig.post("/logout", &[("everywhere", "yes")])
+            .cookie(&ada.session.cookie)
+            .header("sec-fetch-site", from)
+    };
+    assert_eq!(everywhere("cross-site").send().await.status, StatusCode::FORBIDDEN);
+    assert_eq!(rig.userinfo(access).await.status, StatusCode::OK);
+
+    let done = everywhere("same-origin").send().await;
+    assert!(done.status == StatusCode::OK && done.forgets_session(), "{}", done.body);
+    assert_eq!(rig.userinfo(access).await.status, StatusCode::UNAUTHORIZED);
+    rig.refresh(&client, &secret, kept).await.assert_refused(400, "invalid_grant");
+    let silent = ada.authorize(&client, &[("prompt", Some("none"))]).await;
+    assert_eq!(silent.location_parameter("error").as_deref(), Some("login_required"));
+    assert_eq!(receiver.tokens().await.len(), 1);
+    // Nothing but that: they can sign in again.
+    assert!(ada.member().await.is_let_in(rig.now()));
 }
 
 #[tokio::test]

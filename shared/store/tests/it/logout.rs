@@ -1,7 +1,9 @@
 //! Ending sessions, and what was given in them.
 
-use rollcall_domain::{GrantId, Timestamp, TokenHash};
-use rollcall_store::{Record, Store, StoreError, testing};
+use std::time::Duration;
+
+use rollcall_domain::{GrantId, SessionId, Timestamp, TokenHash};
+use rollcall_store::{EndedSession, Record, Store, StoreError, testing};
 use serde::{Deserialize, Serialize};
 
 use crate::support::{NOW, Session, enter, hash, member, ten, workspace};
@@ -28,6 +30,14 @@ async fn redeem(store: &Store, code: &str, session: &str) -> (GrantId, Result<bo
     (grant, store.redeem_code(hash(code), &USED, ENDS, hash(session), begun).await)
 }
 
+fn ended() -> EndedSession {
+    EndedSession {
+        id: SessionId::new(NOW, [7; 10]),
+        hash: Some(hash("session")),
+        until: NOW.plus(Duration::from_hours(1)),
+    }
+}
+
 #[tokio::test]
 async fn a_code_is_redeemed_once_and_only_while_its_session_is_there() {
     let store = testing::store().await;
@@ -39,7 +49,7 @@ async fn a_code_is_redeemed_once_and_only_while_its_session_is_there() {
     assert_eq!(store.redeem_code(hash("code"), &USED, ENDS, hash("session"), again).await, Ok(false));
     assert_eq!(store.family::<Family>(grant).await.unwrap().unwrap().current, hash("current"));
 
-    store.end_session_and_grants(hash("session"), &[grant], Record::default()).await.unwrap();
+    store.end_session_and_grants(ended(), &[grant], Record::default()).await.unwrap();
     assert_eq!(store.family::<Family>(grant).await.unwrap(), None);
     let (late, refused) = redeem(&store, "late", "session").await;
     assert_eq!(refused, Err(StoreError::Conflict { what: "session" }));
@@ -60,7 +70,7 @@ async fn a_session_with_more_grants_than_a_transaction_takes_ends_with_all_of_th
         grants.push(grant);
     }
     assert_eq!(store.families_of::<Family>(ada.workspace, ada.id).await.unwrap().len(), 105);
-    store.end_session_and_grants(hash("session"), &grants, Record::default()).await.unwrap();
+    store.end_session_and_grants(ended(), &grants, Record::default()).await.unwrap();
     assert_eq!(store.families_of::<Family>(ada.workspace, ada.id).await.unwrap(), []);
     assert_eq!(store.session::<Session>(hash("session")).await.unwrap(), None);
 }
