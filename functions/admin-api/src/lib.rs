@@ -35,7 +35,8 @@ macro_rules! with_handlers {
     ($($made_by:tt)*) => {
         $($made_by)*!(
             workspaces::list, workspaces::create, workspaces::read, workspaces::change,
-            connection::read, connection::put, connection::delete, connection::preview::preview,
+            connection::read, connection::put, connection::probe, connection::delete,
+            connection::preview::preview,
             members::list, members::read, members::change::change, members::explain,
             teams::list, teams::read,
             repositories::list,

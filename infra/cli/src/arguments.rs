@@ -99,6 +99,11 @@ pub(crate) enum Command {
     Doctor {
         /// The workspace.
         workspace: WorkspaceId,
+        /// A Bitbucket workspace, by its slug or UUID, to try the credential on that the environment has; nothing is kept.
+        bitbucket_workspace: Option<String>,
+        /// How to sign in there; its values are read from the environment.
+        #[arg(long, value_enum, default_value = "oauth-consumer", requires = "bitbucket_workspace")]
+        credential: CredentialKind,
     },
     /// Prints a completion script for a shell.
     Completions {

@@ -88,14 +88,20 @@ pub(crate) async fn run(api: &Api, command: Command, as_json: bool) -> Result<Do
                 ],
             )?;
         }
-        Command::Doctor { workspace } => return examine(api, print, workspace).await,
+        Command::Doctor { workspace, bitbucket_workspace: None, .. } => {
+            return examine(api, print, workspace).await;
+        }
+        Command::Doctor { workspace, bitbucket_workspace: Some(which), credential: kind } => {
+            return try_out(api, print, workspace, &which, kind).await;
+        }
         Command::Completions { .. } => {}
     }
     Ok(Done::Fully)
 }
 
-async fn connect(api: &Api, print: Print, connect: &Connect) -> Result<Done, Failed> {
-    let credential = match connect.credential {
+/// A credential of the environment.
+fn credential(kind: CredentialKind) -> Result<Value, Failed> {
+    Ok(match kind {
         CredentialKind::AccessToken => {
             json!({"kind": "access_token", "token": environment("BITBUCKET_TOKEN")?})
         }
@@ -105,7 +111,26 @@ async fn connect(api: &Api, print: Print, connect: &Connect) -> Result<Done, Fai
         CredentialKind::ApiToken => {
             json!({"kind": "api_token", "email": environment("BITBUCKET_EMAIL")?, "token": environment("BITBUCKET_TOKEN")?})
         }
-    };
+    })
+}
+
+/// Tries a credential on a Bitbucket workspace, before anything is connected.
+async fn try_out(
+    api: &Api,
+    print: Print,
+    workspace: WorkspaceId,
+    which: &str,
+    kind: CredentialKind,
+) -> Result<Done, Failed> {
+    let body = json!({ "bitbucket_workspace": which, "credential": credential(kind)? });
+    let probe =
+        api.send(Method::POST, &format!("/v1/workspaces/{workspace}/connection/probe"), &body).await?;
+    print.one(&probe, doctor::report)?;
+    doctor::verdict(&probe).map_or(Ok(Done::Fully), |verdict| Err(Failed::Found(verdict)))
+}
+
+async fn connect(api: &Api, print: Print, connect: &Connect) -> Result<Done, Failed> {
+    let credential = credential(connect.credential)?;
     let mut body = json!({ "bitbucket_workspace": connect.bitbucket_workspace, "credential": credential });
     if let Some(body) = body.as_object_mut() {
         body.extend(connect.policy.as_ref().map(|policy| ("policy".to_owned(), json!(policy))));
@@ -217,8 +242,8 @@ async fn examine(api: &Api, print: Print, workspace: WorkspaceId) -> Result<Done
             // Not there, or there without a connection?
             api.get(&format!("/v1/workspaces/{workspace}"), &[]).await?;
             return Err(Failed::Found(format!(
-                "The workspace is not connected to Bitbucket. `rollcall connect {workspace} SLUG` tries a credential, says what is wrong \
-                 with it or with the slug, and keeps only what works."
+                "The workspace is not connected to Bitbucket. `rollcall doctor {workspace} SLUG` tries the credential of the environment and \
+                 says what is wrong with it or with the slug; `rollcall connect` does the same, and keeps what works."
             )));
         }
         other => other?,

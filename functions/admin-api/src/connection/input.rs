@@ -101,6 +101,17 @@ pub(crate) struct CapsInput {
     percent: Option<u32>,
 }
 
+/// A credential to try on a Bitbucket workspace.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Trial {
+    /// The Bitbucket workspace: its slug, or its UUID in braces.
+    #[schema(value_type = String, pattern = r"^(\{[0-9a-fA-F-]{36}\}|[0-9a-fA-F-]{36}|[A-Za-z0-9._-]{1,62})$")]
+    pub(crate) bitbucket_workspace: Which,
+    /// How the sync would sign in.
+    pub(crate) credential: CredentialInput,
+}
+
 /// What an admin decides about a connection. What is left out stays as it is, and is the default for a new connection.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

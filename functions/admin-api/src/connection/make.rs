@@ -96,6 +96,14 @@ async fn change_settings(
     Ok(Made { connection: changed.connection, is_new: false, report: None, run: None })
 }
 
+/// Only tries a credential on a Bitbucket workspace, whatever comes of it.
+pub(super) async fn only_try(app: &App, which: &WorkspaceRef, credential: &Credential) -> ProbeReport {
+    let session = app.session(credential);
+    let report = session.probe(which).await;
+    settle(&session).await;
+    report
+}
+
 /// Tries the credential on the Bitbucket workspace. Whatever is wrong changes nothing.
 async fn try_out(
     app: &App,
@@ -122,9 +130,7 @@ async fn try_out(
     };
     let kind = credential::kind(&credential).ok_or_else(Problem::internal)?;
 
-    let session = app.session(&credential);
-    let report = session.probe(&which).await;
-    settle(&session).await;
+    let report = only_try(app, &which, &credential).await;
     let (Some(found), true) = (report.workspace.clone(), report.usable()) else {
         return Err(unusable(&report).into());
     };

@@ -23,7 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::sync_runs::RunView;
-use input::Connect;
+use input::{Connect, Trial};
 use view::{ConnectionView, Probe};
 
 /// How a lane of the sync fares.
@@ -174,6 +174,24 @@ pub(crate) async fn put(
         sync_run: made.run.as_ref().map(|run| RunView::new(run, None)),
     };
     Ok((status, EntityTag::of_version(made.connection.version), Json(answer)))
+}
+
+/// Tries a credential on a Bitbucket workspace, and keeps nothing: what connecting with it would find.
+#[utoipa::path(
+    post, path = "/v1/workspaces/{workspace}/connection/probe", tag = "connection", operation_id = "probe_connection",
+    params(("workspace" = schema::WorkspaceId, Path, description = "The workspace.")),
+    request_body = Trial,
+    responses((status = 200, description = "What the credential can and cannot do there.", body = Probe)),
+)]
+pub(crate) async fn probe(
+    State(app): State<App>,
+    asked: InWorkspace,
+    Json(Trial { bitbucket_workspace, credential }): Json<Trial>,
+) -> Result<Json<Probe>, Failure> {
+    app.admin.workspace(asked.workspace).await?;
+    let credential = credential.into_credential()?;
+    let report = make::only_try(&app, &bitbucket_workspace.0, &credential).await;
+    Ok(Json(Probe::from(&report)))
 }
 
 /// Ends the connection. What was mirrored stays readable, nothing is synced any more, and nobody is suspended by it.

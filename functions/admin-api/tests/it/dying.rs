@@ -130,7 +130,8 @@ async fn whatever_write_a_change_dies_at_all_of_it_is_there_or_nothing() {
     let mut tried = 0;
     for (method, operation, path) in operations() {
         let (_, _, writes) = COSTS.iter().find(|(name, ..)| *name == operation).unwrap();
-        if *writes > 0 {
+        // A probe counts its calls to Bitbucket, and changes nothing.
+        if *writes > 0 && operation != "probe_connection" {
             tried += dies_whole(&operation, |things| request(&method, &operation, &path, things)).await;
         }
     }

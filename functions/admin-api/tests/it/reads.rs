@@ -70,6 +70,7 @@ pub(crate) const COSTS: &[(&str, usize, usize)] = &[
     ("list_tokens", 2, 0),
     ("list_workspaces", 2, 0),
     ("preview_connection", 4, 0),
+    ("probe_connection", 3, 2),
     ("put_connection", 3, 1),
     ("put_webhook", 4, 1),
     ("resend_invite", 7, 3),
@@ -84,6 +85,9 @@ pub(crate) fn body(operation: &str, plan_hash: &str) -> Value {
     match operation {
         "create_workspace" => json!({"name": "Another"}),
         "change_workspace" => json!({"name": "Acme & Co"}),
+        "probe_connection" => json!({
+            "bitbucket_workspace": "acme", "credential": {"kind": "access_token", "token": "ATCT-of-a-test"},
+        }),
         "put_connection" => json!({"policy": "any_repository"}),
         "change_member" => json!({"role": "admin"}),
         "create_sync_run" => json!({"mode": "plan"}),

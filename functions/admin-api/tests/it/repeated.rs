@@ -49,6 +49,10 @@ async fn every_post_is_done_once_under_one_key_and_answered_the_same_to_the_head
         (format!("{of}/sync-runs/{id}/approve"), json!({"plan_hash": plan.hash()})),
         (format!("{of}/sync-runs/{id}/undo"), Value::Null),
         (format!("{of}/webhook/rotate"), Value::Null),
+        (
+            format!("{of}/connection/probe"),
+            json!({"bitbucket_workspace": "acme", "credential": {"kind": "access_token", "token": "ATCT-of-a-test"}}),
+        ),
     ];
     let description = serde_json::to_value(rollcall_admin_api::description()).unwrap();
     let posts = description["paths"].as_object().unwrap().values().filter(|item| item["post"].is_object());

@@ -223,4 +223,14 @@ async fn the_doctor_explains_each_of_five_broken_set_ups() {
     assert!(said.err.contains("Check the slug") && said.err.contains("Nothing was changed"), "{said:?}");
     let said = shell.types(&format!("doctor {other}"), 1).await;
     assert!(said.err.contains("not connected to Bitbucket"), "{said:?}");
+    // The doctor tries a credential before anything is connected, too.
+    let said = shell.type_with(&token, &format!("doctor {other} fernwhe --credential api-token")).await;
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("Check the slug"), "{said:?}");
+    shell.bitbucket(|world| world.set_role("johanna", Role::Owner).unwrap());
+    let said = shell.type_with(&token, &format!("doctor {other} fernweh --credential api-token")).await;
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(said.out.contains("+ read the members"), "{said:?}");
+    let said = shell.types(&format!("doctor {other}"), 1).await;
+    assert!(said.err.contains("not connected to Bitbucket"), "nothing was kept: {said:?}");
 }
