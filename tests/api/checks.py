@@ -30,6 +30,8 @@ BY_OPERATION = {
     ],
     # What a new connection needs and a standing one does not.
     "put_connection": [r"/bitbucket_workspace", r"/credential(/\w+)?"],
+    # A slug of nothing but dots.
+    "probe_connection": [r"/bitbucket_workspace"],
     # Leads to no place on the public internet.
     "put_webhook": [r"/url"],
     # In the past, or of a member whom no invite has let in.

@@ -106,7 +106,7 @@ pub(crate) struct CapsInput {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Trial {
     /// The Bitbucket workspace: its slug, or its UUID in braces.
-    #[schema(value_type = String, pattern = r"^(\{[0-9a-fA-F-]{36}\}|[0-9a-fA-F-]{36}|[A-Za-z0-9._-]{1,62})$")]
+    #[schema(value_type = String, pattern = r"^(\{[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}|[A-Za-z0-9._-]{1,62})$")]
     pub(crate) bitbucket_workspace: Which,
     /// How the sync would sign in.
     pub(crate) credential: CredentialInput,
@@ -117,7 +117,7 @@ pub(crate) struct Trial {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Connect {
     /// The Bitbucket workspace: its slug, or its UUID in braces. Required for a new connection.
-    #[schema(value_type = Option<String>, pattern = r"^(\{[0-9a-fA-F-]{36}\}|[0-9a-fA-F-]{36}|[A-Za-z0-9._-]{1,62})$")]
+    #[schema(value_type = Option<String>, pattern = r"^(\{[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}|[A-Za-z0-9._-]{1,62})$")]
     pub(crate) bitbucket_workspace: Option<Which>,
     /// How the sync signs in. Required for a new connection; for one that stands it replaces the former one.
     pub(crate) credential: Option<CredentialInput>,
