@@ -31,25 +31,25 @@ pub(crate) enum CredentialInput {
     /// A workspace access token (Bitbucket Premium).
     AccessToken {
         /// The token.
-        #[schema(value_type = String, write_only, min_length = 1)]
+        #[schema(value_type = String, write_only, min_length = 1, max_length = 16_384, pattern = "^[!-~]+$")]
         token: Secret,
     },
     /// A private OAuth consumer.
     OauthConsumer {
         /// Its key.
-        #[schema(min_length = 1)]
+        #[schema(min_length = 1, max_length = 16_384, pattern = "^[!-~]+$")]
         key: String,
         /// Its secret.
-        #[schema(value_type = String, write_only, min_length = 1)]
+        #[schema(value_type = String, write_only, min_length = 1, max_length = 16_384, pattern = "^[!-~]+$")]
         secret: Secret,
     },
     /// An administrator's API token.
     ApiToken {
         /// The e-mail address of the Atlassian account.
-        #[schema(min_length = 3)]
+        #[schema(min_length = 1, max_length = 16_384, pattern = "^[!-~]+$")]
         email: String,
         /// The token.
-        #[schema(value_type = String, write_only, min_length = 1)]
+        #[schema(value_type = String, write_only, min_length = 1, max_length = 16_384, pattern = "^[!-~]+$")]
         token: Secret,
     },
 }
