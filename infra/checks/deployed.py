@@ -4,7 +4,7 @@ What the emulator does not do is asserted on the translated template instead, in
 for a role (polling the queue and the stream, the schedule's and the pipe's role, logs, traces), expires no items, keeps no backups,
 rings no alarms, throttles nothing, and starts x86_64 programs without Amazon Linux around them.
 
-  deployed.py --binaries FOLDER --standin-bitbucket PROGRAM --sam PROGRAM
+  deployed.py --binaries FOLDER --standin-bitbucket PROGRAM --rollcall PROGRAM --sam PROGRAM
 """
 
 import argparse
@@ -23,6 +23,7 @@ def arguments():
     parser = argparse.ArgumentParser(description="Deploys the template to an emulator of AWS and uses it.")
     parser.add_argument("--binaries", required=True, help="the folder of the release build's binaries")
     parser.add_argument("--standin-bitbucket", required=True, help="the stand-in Bitbucket's program")
+    parser.add_argument("--rollcall", required=True, help="the command line's program")
     parser.add_argument("--sam", required=True, help="the SAM CLI")
     return parser.parse_args()
 
@@ -38,6 +39,7 @@ def main():
     given = arguments()
     with tempfile.TemporaryDirectory(prefix="rollcall-deployed-") as folder:
         stack = Stack(pathlib.Path(folder), given.binaries, pathlib.Path(given.standin_bitbucket).resolve(), given.sam)
+        stack.command_line = pathlib.Path(given.rollcall).resolve()
         try:
             stack.build()
             say("built: the binaries of the release build, which need no newer glibc than Amazon Linux 2023 has")

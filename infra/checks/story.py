@@ -14,7 +14,7 @@ from stack import SENDER, Failed, until
 
 # The stand-in's example world: its consumers, and who in it can do what.
 LOGIN = {"BITBUCKET_CLIENT_ID": "rollcall-login-key", "BITBUCKET_CLIENT_SECRET": "rollcall-login-secret"}
-SYNC = {"kind": "oauth_consumer", "key": "rollcall-sync-key", "secret": "rollcall-sync-secret"}
+SYNC = {"key": "rollcall-sync-key", "secret": "rollcall-sync-secret"}
 ADMIN, MEMBER, REFUSED, LEAVER = "johanna", "amira", "mira", "tuuli"
 CALLBACK = "https://shop.example.com/callback"
 INVITED = "grace@partner.example.com"
@@ -34,6 +34,14 @@ class World:
 
     def at(self, path):
         return f"/v1/workspaces/{self.workspace}{path}"
+
+    def command(self, *arguments):
+        """What the command line prints, as the README has it typed. The API's own name is AWS's to resolve."""
+        port = urllib.parse.urlsplit(self.stack.endpoint).port
+        return self.stack.run([self.stack.command_line, *arguments], {
+            "ROLLCALL_URL": f"http://{self.stack.ids['Api']}.execute-api.localhost:{port}", "ROLLCALL_TOKEN": self.call.token,
+            "BITBUCKET_KEY": SYNC["key"], "BITBUCKET_SECRET": SYNC["secret"],
+        })
 
     def name(self, username):
         return self.people[username]["name"]
@@ -135,15 +143,13 @@ def listen(stack):
 
 def connect(world):
     stack, call = world.stack, world.call
-    world.workspace = call("POST", "/v1/workspaces", {"name": "Fernweh"})["id"]
+    world.workspace = json.loads(world.command("workspaces", "--create", "Fernweh", "--json"))["id"]
     bitbucket = stack.control("GET", "/world")
-    made = call("PUT", world.at("/connection"), {
-        "bitbucket_workspace": bitbucket["workspace"]["slug"], "credential": SYNC, "first_admin": world.people[ADMIN]["uuid"],
-    })
-    check(made["probe"]["usable"], f"the credential is not usable: {made['probe']}")
-    run = made["sync_run"] or call("POST", world.at("/sync-runs"), {"mode": "apply"})
-    run = world.ended_run(run["id"])
-    check(run["state"] == "applied", f"the first sync is {run['state']}: {run['message']}")
+    slug, admin = bitbucket["workspace"]["slug"], world.people[ADMIN]["uuid"]
+    told = world.command("doctor", world.workspace, slug)
+    check("+ read the members" in told, f"the doctor says: {told}")
+    told = world.command("connect", world.workspace, slug, "--first-admin", admin)
+    check("applied" in told, f"the first sync: {told}")
     world.teams = len(call("GET", world.at("/teams?limit=100"))["items"])
     check(world.teams == len(bitbucket["groups"]), f"{world.teams} teams, and {len(bitbucket['groups'])} groups")
     world.client = call("POST", "/v1/clients", {"name": "Shop", "redirect_uris": [CALLBACK]})
