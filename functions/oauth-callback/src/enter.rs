@@ -8,7 +8,7 @@ use rollcall_domain::event::{Event, EventKind, about_member};
 use rollcall_domain::identity::Visitor;
 use rollcall_domain::invite::Invite;
 use rollcall_domain::member::{Member, Origin, Role, State};
-use rollcall_domain::{EventId, MemberId, SessionId, TokenHash};
+use rollcall_domain::{EventId, MemberId, SessionId, Timestamp, TokenHash, WorkspaceId};
 use rollcall_identity::session::{CookieName, SessionRecord, SessionToken};
 use rollcall_service::random::new_id;
 use rollcall_service::web::see_other;
@@ -22,6 +22,7 @@ use crate::cookies;
 use crate::failure::Failure;
 
 /// Why somebody is let in.
+#[derive(Clone)]
 pub enum Entry<'a> {
     /// The rule of the connection lets them in, at this moment.
     ByBitbucket {
@@ -39,8 +40,49 @@ pub enum Entry<'a> {
     },
 }
 
+impl Entry<'_> {
+    const fn workspace(&self) -> WorkspaceId {
+        match self {
+            Self::ByBitbucket { connection, .. } => connection.workspace,
+            Self::Known { member } => member.workspace,
+        }
+    }
+
+    /// The same, now that the member has been changed while they were on their way in. `None`: what was decided may not hold any more,
+    /// as where a run of the sync has just suspended them, which may know what is newer than what was asked for here.
+    fn anew(self, member: Member, now: Timestamp) -> Option<Self> {
+        match self {
+            Self::ByBitbucket { connection, ground, .. } if member.state == State::Active => {
+                Some(Self::ByBitbucket { connection, member: Some(member), ground })
+            }
+            Self::Known { .. } if member.is_let_in(now) && member.has_valid_invite(now) => {
+                Some(Self::Known { member })
+            }
+            Self::ByBitbucket { .. } | Self::Known { .. } => None,
+        }
+    }
+}
+
 /// Lets somebody in and sends the browser on.
-pub async fn enter(back: &Return<'_>, visitor: &Visitor, entry: Entry<'_>) -> Result<Response, Failure> {
+///
+/// Where the member is changed by somebody else at this moment, as by the same person in another tab, they are looked at once more.
+pub async fn enter(back: &Return<'_>, visitor: &Visitor, mut entry: Entry<'_>) -> Result<Response, Failure> {
+    let mut attempt = 0;
+    loop {
+        match Box::pin(once(back, visitor, entry.clone())).await {
+            Err(Stopped::Raced) if attempt < ATTEMPTS => {
+                attempt += 1;
+                let member =
+                    back.app.store().member_by_identity(entry.workspace(), &visitor.identity).await?;
+                let anew = member.and_then(|member| entry.anew(member, back.app.now()));
+                entry = anew.ok_or_else(|| raced(visitor))?;
+            }
+            written => return written.map_err(|stopped| stopped.or(raced(visitor))),
+        }
+    }
+}
+
+async fn once(back: &Return<'_>, visitor: &Visitor, entry: Entry<'_>) -> Result<Response, Stopped> {
     let app = back.app;
     let now = app.now();
     let connection = match &entry {
@@ -113,7 +155,8 @@ pub async fn session(
     audit: AuditEntry,
     events: Vec<Event>,
 ) -> Result<Response, Failure> {
-    write(back, visitor, member, before, By::default(), audit, events).await
+    let written = write(back, visitor, member, before, By::default(), audit, events).await;
+    written.map_err(|stopped| stopped.or(raced(visitor)))
 }
 
 /// The same, with the invite that is accepted by it.
@@ -127,7 +170,42 @@ pub async fn by_invite(
     events: Vec<Event>,
 ) -> Result<Response, Failure> {
     let by = By { invite: Some(accepted), ..By::default() };
-    write(back, visitor, member, before, by, audit, events).await
+    let written = write(back, visitor, member, before, by, audit, events).await;
+    written.map_err(|stopped| stopped.or(Failure::invalid_invite("invite.raced")))
+}
+
+/// Why nothing was written.
+enum Stopped {
+    /// Somebody else was faster: the same person in another tab, another accept of the invite, or an admin.
+    Raced,
+    /// It cannot be.
+    Failed(Failure),
+}
+
+impl Stopped {
+    fn or(self, raced: Failure) -> Failure {
+        match self {
+            Self::Raced => raced,
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// The member has been changed again and again.
+fn raced(visitor: &Visitor) -> Failure {
+    Failure::check(Some(visitor.identity.provider), "member.raced")
 }
 
 /// By what somebody is let in that may be taken away while they sign in.
@@ -145,7 +223,7 @@ async fn write(
     by: By<'_>,
     audit: AuditEntry,
     events: Vec<Event>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Stopped> {
     let app = back.app;
     let now = app.now();
     let token = SessionToken::new(app.bytes());
@@ -180,13 +258,7 @@ async fn write(
                 attempt += 1;
                 connection = Some(still_stands(back, &asked).await?);
             }
-            // Somebody else was faster: the same person in another tab, another accept of the invite, or an admin.
-            (Err(error), _) if error.is_conflict() && by.invite.is_some() => {
-                return Err(Failure::invalid_invite("invite.raced"));
-            }
-            (Err(error), _) if error.is_conflict() => {
-                return Err(Failure::check(Some(visitor.identity.provider), "member.raced"));
-            }
+            (Err(error), _) if error.is_conflict() => return Err(Stopped::Raced),
             (Err(error), _) => return Err(error.into()),
         }
     }
@@ -196,7 +268,7 @@ async fn write(
     Ok(response)
 }
 
-/// How often a sign-in is written anew because the connection's row has changed, but not what it says about sign-ins.
+/// How often a sign-in is written anew because a row that it was decided by has changed, but not what it says about sign-ins.
 const ATTEMPTS: u32 = 3;
 
 /// The connection as it is now, if everything by which somebody has just been admitted is as it was.
@@ -230,5 +302,90 @@ fn new_member(back: &Return<'_>, connection: &Connection, visitor: &Visitor) -> 
         signed_in_at: None,
         epoch: 0,
         version: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rollcall_domain::InviteId;
+    use rollcall_domain::bitbucket::{AccountUuid, BitbucketWorkspaceUuid};
+    use rollcall_domain::connection::{CredentialKind, Health, Settings};
+    use rollcall_domain::identity::Identity;
+    use rollcall_domain::member::{InviteEntitlement, SuspensionReason};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000);
+    const ACCOUNT: AccountUuid = AccountUuid::new(Uuid::from_u128(1));
+
+    fn member(change: impl FnOnce(&mut Member)) -> Member {
+        let mut member = Member {
+            id: MemberId::new(NOW, [1; 10]),
+            workspace: WorkspaceId::new(NOW, [1; 10]),
+            identities: vec![Identity::bitbucket("https://bitbucket.org", ACCOUNT)],
+            origin: Origin::Bitbucket,
+            by_bitbucket: true,
+            by_invite: None,
+            role: Role::Member,
+            state: State::Active,
+            display_name: "Ada".to_owned(),
+            email: None,
+            created_at: NOW,
+            signed_in_at: None,
+            epoch: 0,
+            version: 1,
+        };
+        change(&mut member);
+        member
+    }
+
+    fn suspended(member: &mut Member) {
+        assert!(member.suspend(SuspensionReason::LeftWorkspace, None, NOW));
+    }
+
+    fn invited_until(until: Timestamp) -> impl FnOnce(&mut Member) {
+        move |member| {
+            member.by_bitbucket = false;
+            member.by_invite = Some(InviteEntitlement {
+                invite: InviteId::new(NOW, [1; 10]),
+                until: Some(until),
+                teams: Vec::new(),
+                warned_at: None,
+            });
+        }
+    }
+
+    #[test]
+    fn who_is_changed_on_their_way_in_goes_on_only_if_they_are_still_let_in() {
+        let connection = Connection {
+            workspace: WorkspaceId::new(NOW, [1; 10]),
+            bitbucket: BitbucketWorkspaceUuid::new(Uuid::from_u128(2)),
+            slug: "acme".parse().unwrap_or_else(|_| unreachable!()),
+            name: "Acme".to_owned(),
+            credential: CredentialKind::AccessToken,
+            settings: Settings::default(),
+            health: Health::Healthy,
+            created_at: NOW,
+            version: 1,
+        };
+        let by_bitbucket =
+            |member| Entry::ByBitbucket { connection: &connection, member, ground: Ground::Owner };
+        let known = || Entry::Known { member: member(invited_until(Timestamp::from_seconds(2_000))) };
+        let seen = member(|member| member.signed_in_at = Some(NOW));
+        for (entry, now_as, goes_on) in [
+            (by_bitbucket(None), seen.clone(), true),
+            (by_bitbucket(Some(member(|_| ()))), seen.clone(), true),
+            (by_bitbucket(Some(member(suspended))), seen.clone(), true),
+            (by_bitbucket(Some(member(|_| ()))), member(suspended), false),
+            (by_bitbucket(None), member(suspended), false),
+            (known(), member(invited_until(Timestamp::from_seconds(2_000))), true),
+            (known(), member(invited_until(NOW)), false),
+            (known(), member(suspended), false),
+            (known(), member(|_| ()), false),
+        ] {
+            let anew = entry.anew(now_as.clone(), NOW);
+            assert_eq!(anew.is_some(), goes_on, "{now_as:#?}");
+        }
     }
 }

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::StatusCode;
+use rollcall_domain::event::EventKind;
 use rollcall_domain::identity::Provider;
 use rollcall_domain::member::{Member, SuspensionReason};
 use rollcall_store::Record;
 
-use crate::browser::{Browser, LOGIN, SESSION};
+use crate::browser::{Browser, LOGIN, SESSION, at_provider};
 use crate::identities;
-use crate::rig::{ASTRID, INES, Rig};
+use crate::rig::{ASTRID, GRACE, INES, Rig};
 
 async fn again(rig: &Rig) -> Browser<'_> {
     let mut browser = rig.browser();
@@ -23,6 +25,29 @@ async fn change(rig: &Rig, change: impl FnOnce(&mut Member)) {
     let mut after = before.clone();
     change(&mut after);
     rig.store.update_member(&after, &before, None, Record::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_signs_in_in_several_tabs_at_once_is_let_in_in_each_and_is_one_member() {
+    let rig = Rig::new().await;
+    rig.connect().await;
+    let login = format!("/login/bitbucket?workspace={}", rig.workspace);
+    let mut tabs: Vec<_> = (0..4).map(|_| rig.browser()).collect();
+    // The first time they become a member; the second time they are one.
+    for _ in 0..2 {
+        let answers = join_all(tabs.iter_mut().map(async |tab| {
+            let callback = at_provider(&tab.get(&login).await.location(), GRACE).await;
+            tab.get(&callback).await
+        }));
+        for answer in answers.await {
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        }
+        assert!(tabs.iter().all(Browser::has_session));
+        assert_eq!(rig.members().await, 1);
+    }
+    let events = rig.store.events_after(rig.workspace, 0, 10).await.unwrap().items;
+    let kinds: Vec<_> = events.iter().map(|stored| stored.event.kind).collect();
+    assert_eq!(kinds, [EventKind::MemberOnboarded]);
 }
 
 #[tokio::test]
