@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rollcall_bitbucket::{Bitbucket, CallBudget, Credential, OAuthClient, Session};
+use rollcall_bitbucket::{Bitbucket, CallBudget, Credential, CredentialId, OAuthClient, Session};
 use rollcall_delivery::{Caller, issuer};
 use rollcall_domain::budget::{Allowance, Purpose};
 use rollcall_domain::identity::Provider;
@@ -52,6 +52,8 @@ struct Inner {
     parts: Parts,
     caller: Caller,
     derived: Mutex<Option<Arc<Derived>>>,
+    /// The budget of the consumer that people sign in through, as far as this process knows its book.
+    sign_ins: Mutex<Option<(CredentialId, CallBudget)>>,
 }
 
 /// What follows from the deployment secret as it is now.
@@ -72,7 +74,8 @@ impl App {
     /// Wires the parts.
     pub fn new(parts: Parts) -> Self {
         let local = (!parts.config.public_url.is_https()).then(|| parts.http.clone());
-        Self(Arc::new(Inner { parts, caller: Caller::new(local), derived: Mutex::new(None) }))
+        let (derived, sign_ins) = (Mutex::new(None), Mutex::new(None));
+        Self(Arc::new(Inner { parts, caller: Caller::new(local), derived, sign_ins }))
     }
 
     /// The configuration.
@@ -181,9 +184,20 @@ impl App {
 
     /// Bitbucket with a person's own token. All sign-ins count against the consumer they go through.
     pub fn as_person(&self, client: &OAuthClient, token: Secret) -> Session {
-        let allowance = Allowance::default().for_sign_ins_only();
-        let budget = self.store().call_budget(client.id(), allowance, self.shared_clock());
+        let budget = self.sign_in_budget(client.id());
         self.bitbucket().session(&Credential::PersonToken(token), &budget, Purpose::SignIn)
+    }
+
+    /// The same for all sign-ins: what is known of the book need not be read again.
+    fn sign_in_budget(&self, consumer: CredentialId) -> CallBudget {
+        let mut kept = self.0.sign_ins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, budget)) = kept.as_ref().filter(|(of, _)| *of == consumer) {
+            return budget.clone();
+        }
+        let allowance = Allowance::default().for_sign_ins_only();
+        let budget = self.store().call_budget(consumer, allowance, self.shared_clock());
+        *kept = Some((consumer, budget.clone()));
+        budget
     }
 
     /// Bitbucket with a connection's credential, for a sign-in.

@@ -1,8 +1,12 @@
 //! What Bitbucket says of somebody who has just come back with a code, asked with their own token and all at once.
 
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use futures_util::future::{Either, join3, select};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, join3, select};
 use rollcall_bitbucket::{Email, Error, OwnRepositories, Session, Standing as Answered, WorkspaceRole};
 use rollcall_domain::admission::{self, MOST_LISTING_CALLS, Standing};
 use rollcall_domain::bitbucket::{BitbucketWorkspaceUuid, RepositoryUuid};
@@ -54,24 +58,48 @@ pub async fn identify(session: &Session) -> Result<(SeenPerson, Vec<Email>), Err
     Ok((person?, emails?))
 }
 
+/// A page of a listing that was asked for beside what has decided without it.
+#[derive(Default)]
+pub struct Unneeded<'a>(Option<BoxFuture<'a, ()>>);
+
+impl Unneeded<'_> {
+    /// Does the work and, meanwhile, lets the page arrive, for which nobody waits: a call that is broken off takes its connection with
+    /// it, and the next sign-in would have to open another one.
+    pub async fn beside<T>(self, work: impl Future<Output = T>) -> T {
+        let Some(page) = self.0 else { return work.await };
+        match select(page, pin!(work)).await {
+            Either::Left(((), work)) => work.await,
+            Either::Right((done, _)) => done,
+        }
+    }
+}
+
 /// Asks everything that decides about a sign-in, side by side. Three calls, and the pages of the listing where it is needed.
 ///
-/// The listing starts with the other calls and is dropped as soon as the standing alone decides. It ends after its first page
-/// where it would take more than [`MOST_LISTING_CALLS`] calls and `may_stand_in` says that the verified set may be looked at.
+/// The listing starts with the other calls and goes no further than its first page where the standing alone decides. It ends there as
+/// well where it would take more than [`MOST_LISTING_CALLS`] calls and `may_stand_in` says that the verified set may be looked at.
 pub async fn gather(
     session: &Session,
     workspace: BitbucketWorkspaceUuid,
     policy: Policy,
     may_stand_in: bool,
-) -> Result<Evidence, Error> {
+) -> Result<(Evidence, Unneeded<'_>), Error> {
+    session.foresee(if policy == Policy::WorkspaceMember { 3 } else { 4 });
     let basics = join3(session.user(), session.emails(), session.permission_in(workspace));
     if policy == Policy::WorkspaceMember {
         let (person, emails, standing) = basics.await;
         let standing = understood(&standing?);
-        return Ok(Evidence { person: person?, emails: emails?, standing, listing: Listing::NotNeeded });
+        let evidence = Evidence { person: person?, emails: emails?, standing, listing: Listing::NotNeeded };
+        return Ok((evidence, Unneeded::default()));
     }
-    let too_long = move |_size, calls| may_stand_in && calls > MOST_LISTING_CALLS as u64;
-    let listing = Box::pin(session.own_private_repositories(workspace, too_long));
+    let decided = Arc::new(AtomicBool::new(false));
+    let enough = {
+        let decided = Arc::clone(&decided);
+        move |_size, calls| {
+            decided.load(Ordering::Relaxed) || (may_stand_in && calls > MOST_LISTING_CALLS as u64)
+        }
+    };
+    let listing = Box::pin(session.own_private_repositories(workspace, enough));
     let (basics, listing) = match select(Box::pin(basics), listing).await {
         Either::Left((basics, listing)) => (basics, Either::Left(listing)),
         Either::Right((listing, basics)) => (basics.await, Either::Right(listing)),
@@ -79,13 +107,18 @@ pub async fn gather(
     let (person, emails, standing) = basics;
     let (person, emails, standing) = (person?, emails?, understood(&standing?));
     if admission::by_standing(policy, standing).is_some() {
-        return Ok(Evidence { person, emails, standing, listing: Listing::NotNeeded });
+        decided.store(true, Ordering::Relaxed);
+        let unneeded = match listing {
+            Either::Left(listing) => Unneeded(Some(listing.map(drop).boxed())),
+            Either::Right(_) => Unneeded::default(),
+        };
+        return Ok((Evidence { person, emails, standing, listing: Listing::NotNeeded }, unneeded));
     }
     let listing = match listing {
         Either::Left(listing) => listing.await,
         Either::Right(listing) => listing,
     };
-    Ok(Evidence { person, emails, standing, listing: listed(listing?) })
+    Ok((Evidence { person, emails, standing, listing: listed(listing?) }, Unneeded::default()))
 }
 
 /// The listing to its end, where the verified set did not stand for it.

@@ -67,6 +67,7 @@ pub async fn visitor(back: &Return<'_>) -> Result<Visitor, Failure> {
         return openid(back).await;
     }
     let session = bitbucket(back).await?;
+    session.foresee(2);
     let (person, emails) = evidence::identify(&session).await.map_err(|error| unanswered(&error))?;
     Ok(evidence::visitor(&person, &emails, back.app.issuer_of(Provider::Bitbucket)))
 }

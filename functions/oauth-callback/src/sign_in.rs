@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::response::Response;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
 use rollcall_bitbucket::Session;
 use rollcall_domain::WorkspaceId;
 use rollcall_domain::admission::{self, Admission, Ground, Refusal, Sets, Standing, VerifiedSet};
@@ -86,6 +86,7 @@ async fn with_bitbucket(back: &Return<'_>) -> Result<Response, Failure> {
             check(back, &session, connected).await
         }
         (Some(workspace), _) => {
+            session.foresee(2);
             let (person, emails) = evidence::identify(&session).await.map_err(|error| unanswered(&error))?;
             let visitor = evidence::visitor(&person, &emails, back.app.issuer_of(Provider::Bitbucket));
             without_rule(back, workspace, &visitor).await
@@ -117,6 +118,7 @@ async fn count(back: &Return<'_>, visitor: &Visitor) -> Result<(), Failure> {
 /// Nobody said which workspace: it is the connected one among those that the person belongs to, if it is one.
 async fn find_workspace(back: &Return<'_>, session: Session) -> Result<Response, Failure> {
     let store = back.app.store();
+    session.foresee(3);
     let (identified, own) = join(evidence::identify(&session), session.own_workspaces()).await;
     let (person, emails) = identified.map_err(|error| unanswered(&error))?;
     let visitor = evidence::visitor(&person, &emails, back.app.issuer_of(Provider::Bitbucket));
@@ -151,21 +153,38 @@ async fn find_workspace(back: &Return<'_>, session: Session) -> Result<Response,
 /// The second leg: asks Bitbucket everything at once and decides.
 async fn check(back: &Return<'_>, session: &Session, connected: Connected) -> Result<Response, Failure> {
     let Connected { connection, .. } = &connected;
-    let state = back.app.store().sync_state(connection.workspace);
     let gathered = evidence::gather(session, connection.bitbucket, connection.settings.policy, true);
-    let (evidence, state) = join(gathered, state).await;
-    let evidence = evidence.map_err(|error| unanswered(&error))?;
+    let (evidence, unneeded) = gathered.await.map_err(|error| unanswered(&error))?;
+    // On the heap: both are large, and lie in a future that is large already.
+    unneeded.beside(Box::pin(conclude(back, session, &connected, &evidence))).await
+}
+
+/// Lets somebody in, or refuses them, by what Bitbucket has said of them.
+async fn conclude(
+    back: &Return<'_>,
+    session: &Session,
+    connected: &Connected,
+    evidence: &evidence::Evidence,
+) -> Result<Response, Failure> {
+    let Connected { connection, .. } = connected;
     let visitor =
         evidence::visitor(&evidence.person, &evidence.emails, back.app.issuer_of(Provider::Bitbucket));
     let store = back.app.store();
     let member = store.member_by_identity(connection.workspace, &visitor.identity);
-    let (counted, member) = join(count(back, &visitor), member).await;
+    // What the last lap has proved matters only where repositories do.
+    let state = async {
+        match evidence.listing {
+            Listing::NotNeeded => Ok(SyncState::default()),
+            Listing::All(_) | Listing::TooLong { .. } => store.sync_state(connection.workspace).await,
+        }
+    };
+    let (counted, member, state) = join3(count(back, &visitor), member, state).await;
     counted?;
-    let member = member?;
+    let (member, state) = (member?, state?);
     if member.as_ref().is_some_and(|member| matches!(member.state, State::Disabled { .. })) {
         return refuse(back, Some(connection.workspace), &visitor, Whom::Known, Reason::Disabled).await;
     }
-    let decided = decide(back, session, &connected, &evidence, &state?, member.as_ref()).await?;
+    let decided = decide(back, session, connected, evidence, &state, member.as_ref()).await?;
     let whom = match (evidence.standing, &member) {
         (Standing::Outside, None) => Whom::Stranger,
         _ => Whom::Known,

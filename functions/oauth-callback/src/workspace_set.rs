@@ -30,6 +30,7 @@ fn open(back: &Return<'_>, connected: &Connected) -> Result<(Session, BitbucketW
 /// How many private repositories there are at this moment; `None` where that cannot be told by one call.
 pub(crate) async fn count(back: &Return<'_>, connected: &Connected) -> Result<Option<u64>, Failure> {
     let (session, known) = open(back, connected)?;
+    session.foresee(1);
     Ok(session.private_count(&known).await.unwrap_or_else(|error| {
         tracing::info!(%error, "the workspace's repositories could not be counted and are listed");
         None
@@ -39,6 +40,7 @@ pub(crate) async fn count(back: &Return<'_>, connected: &Connected) -> Result<Op
 /// All private repositories of the connected Bitbucket workspace: a complete listing, or nothing.
 pub(crate) async fn read(back: &Return<'_>, connected: &Connected) -> Result<Vec<SeenRepository>, Failure> {
     let (session, known) = open(back, connected)?;
+    session.foresee(2);
     // Most often the slug is still the workspace's; asking for both at once saves a turn, and a renamed one is listed again.
     let by_uuid = WorkspaceRef::Uuid(known.uuid);
     let (now, listed) = join(session.workspace(&by_uuid), session.repositories(&known, Which::Private)).await;

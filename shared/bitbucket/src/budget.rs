@@ -4,7 +4,7 @@
 //! share. A [`CallBudget`] takes calls from it in chunks, so that counting costs the table one write for many calls.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use rollcall_domain::Timestamp;
@@ -91,7 +91,7 @@ impl BudgetLedger for MemoryLedger {
 /// How many calls are taken from the ledger at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkSizes {
-    /// For sign-ins: what an ordinary one needs.
+    /// For sign-ins, where nobody has [foreseen](CallBudget::foresee) how many it takes.
     pub sign_in: u32,
     /// For syncs: as many as are made within some seconds.
     pub sync: u32,
@@ -109,6 +109,8 @@ struct Held {
     clock: Clock,
     sign_in: Mutex<Option<Chunk>>,
     sync: Mutex<Option<Chunk>>,
+    /// Calls of a sign-in that are known to follow, the ones aside that were taken.
+    foreseen: AtomicU32,
     spent: AtomicU64,
 }
 
@@ -125,6 +127,7 @@ impl CallBudget {
             clock,
             sign_in: Mutex::new(None),
             sync: Mutex::new(None),
+            foreseen: AtomicU32::new(0),
             spent: AtomicU64::new(0),
         }))
     }
@@ -137,6 +140,14 @@ impl CallBudget {
     /// Calls made through this budget so far.
     pub fn spent(&self) -> u64 {
         self.0.spent.load(Ordering::Relaxed)
+    }
+
+    /// Tells how many calls follow at once, so that a sign-in takes them from the book in one go: neither one after the other, nor more
+    /// than it makes. For syncs it means nothing: they take many calls at a time.
+    pub fn foresee(&self, purpose: Purpose, calls: u32) {
+        if purpose == Purpose::SignIn {
+            self.0.foreseen.store(calls, Ordering::Relaxed);
+        }
     }
 
     /// Gives unused calls back to the book. To be called at the end of a sign-in or a run; without it they are lost for an hour.
@@ -155,13 +166,14 @@ impl CallBudget {
 
     /// Takes one call, waiting for nobody but the ledger.
     pub(crate) async fn take(&self, purpose: Purpose, call: Call) -> Result<(), Error> {
-        let (held, wanted) = match purpose {
+        let (held, size) = match purpose {
             Purpose::SignIn => (&self.0.sign_in, self.0.sizes.sign_in),
             Purpose::Sync => (&self.0.sync, self.0.sizes.sync),
         };
         // Held while the ledger answers: whoever waits here shares the chunk instead of taking one of its own.
         let mut held = held.lock().await;
         let now = (self.0.clock)();
+        let wanted = self.ahead(purpose).unwrap_or(size);
         if !held.as_mut().is_some_and(|chunk| chunk.take_one(now)) {
             let taken = self.0.ledger.take(purpose, wanted, now).await;
             let mut chunk = taken.map_err(|refusal| refused(refusal, call))?;
@@ -179,6 +191,16 @@ impl CallBudget {
         }
         self.0.spent.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// How many calls are known to follow, this one included, which is taken off.
+    fn ahead(&self, purpose: Purpose) -> Option<u32> {
+        let one_less = |foreseen: u32| foreseen.checked_sub(1);
+        let foreseen = &self.0.foreseen;
+        match purpose {
+            Purpose::SignIn => foreseen.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok(),
+            Purpose::Sync => None,
+        }
     }
 
     /// Records a pause, and gives back what this process holds, so that it too asks the book before the next call.
@@ -223,6 +245,47 @@ mod tests {
         );
         assert_eq!(budget.spent(), 80);
         assert!(budget.take(Purpose::SignIn, CALL).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_takes_what_it_foresees_in_one_go_and_no_more() {
+        /// Counts how often calls are taken, and how many.
+        struct Counting(MemoryLedger, std::sync::Mutex<Vec<u32>>);
+        impl BudgetLedger for Counting {
+            fn take(
+                &self,
+                purpose: Purpose,
+                wanted: u32,
+                now: Timestamp,
+            ) -> BoxFuture<'_, Result<Chunk, Refusal>> {
+                self.1.lock().unwrap().push(wanted);
+                self.0.take(purpose, wanted, now)
+            }
+            fn give_back(&self, chunk: Chunk, now: Timestamp) -> BoxFuture<'_, Result<(), LedgerError>> {
+                self.0.give_back(chunk, now)
+            }
+            fn pause(&self, pause: Pause, now: Timestamp) -> BoxFuture<'_, Result<(), LedgerError>> {
+                self.0.pause(pause, now)
+            }
+        }
+        let ledger = Arc::new(Counting(MemoryLedger::new(Allowance::default()), std::sync::Mutex::default()));
+        let budget = CallBudget::new(ledger.clone(), ChunkSizes { sign_in: 3, sync: 40 }, clock());
+        let take = async |calls: u32, foreseen: Option<u32>| {
+            if let Some(foreseen) = foreseen {
+                budget.foresee(Purpose::SignIn, foreseen);
+            }
+            let calls = (0..calls).map(|_| budget.take(Purpose::SignIn, CALL));
+            futures_util::future::try_join_all(calls).await.unwrap();
+            std::mem::take(&mut *ledger.1.lock().unwrap())
+        };
+        assert_eq!(take(4, Some(4)).await, [4]);
+        assert_eq!(take(15, Some(15)).await, [15]);
+        // One more than foreseen, as where a call is repeated; what is left of it is used before more is taken.
+        assert_eq!(take(3, Some(2)).await, [2, 3]);
+        assert_eq!(take(4, Some(4)).await, [2]);
+        budget.foresee(Purpose::Sync, 7);
+        budget.take(Purpose::Sync, CALL).await.unwrap();
+        assert_eq!(take(1, None).await, [40, 3]);
     }
 
     #[tokio::test]

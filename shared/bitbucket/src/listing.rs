@@ -128,6 +128,7 @@ impl Session {
         let length = first.pagelen;
         reader.pages.push(first);
         if let Some((second, last)) = planned {
+            self.foresee(u32::try_from(last.saturating_sub(1)).unwrap_or(u32::MAX));
             reader.numbered(&second, last, length).await?;
         }
         reader.in_order().await?;

@@ -144,6 +144,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Tells how many calls follow at once. See [`CallBudget::foresee`].
+    pub fn foresee(&self, calls: u32) {
+        self.budget.foresee(self.purpose, calls);
+    }
+
     /// The budget that the calls are taken from.
     pub fn budget(&self) -> &CallBudget {
         &self.budget
