@@ -181,7 +181,7 @@ pub async fn limit(
     count(app, &derived.rates.of_address(attempt, address, app.now()), "rate.address").await
 }
 
-/// Refused sign-ins that an address may have in an hour: people of an office share one, and each refused sign-in has cost three calls
+/// Refused sign-ins that an address may have in an hour: people of an office share one, and each refused sign-in has cost four calls
 /// to Bitbucket, of which all sign-ins together have 960 an hour.
 const REFUSED_PER_HOUR: u64 = 40;
 

@@ -60,9 +60,14 @@ impl BudgetTable {
     /// believed.
     async fn change<T, E>(
         &self,
+        now: Timestamp,
         change: impl Fn(&mut CallBook) -> Result<T, E> + Send,
     ) -> Result<Result<T, E>, LedgerError> {
         let mut known = self.known.lock().await;
+        // A book that says nothing any more may have been thrown away and begun anew since, and have come to the same version.
+        if known.as_ref().is_some_and(|seen| seen.book.expires().has_passed(now)) {
+            *known = None;
+        }
         let mut fresh = false;
         for attempt in 0..ATTEMPTS {
             let seen = if let Some(seen) = known.take() {
@@ -187,14 +192,14 @@ impl crate::Store {
 impl BudgetLedger for BudgetTable {
     fn take(&self, purpose: Purpose, wanted: u32, now: Timestamp) -> BoxFuture<'_, Result<Chunk, Refusal>> {
         Box::pin(async move {
-            let taken = self.change(move |book| book.take(self.allowance, purpose, wanted, now)).await;
+            let taken = self.change(now, move |book| book.take(self.allowance, purpose, wanted, now)).await;
             taken.map_err(Refusal::Unavailable)?.map_err(Refusal::Wait)
         })
     }
 
-    fn give_back(&self, chunk: Chunk, _: Timestamp) -> BoxFuture<'_, Result<(), LedgerError>> {
+    fn give_back(&self, chunk: Chunk, now: Timestamp) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
-            let given = self.change(|book| {
+            let given = self.change(now, |book| {
                 book.give_back(&chunk);
                 Ok::<(), std::convert::Infallible>(())
             });
@@ -202,9 +207,9 @@ impl BudgetLedger for BudgetTable {
         })
     }
 
-    fn pause(&self, pause: Pause, _: Timestamp) -> BoxFuture<'_, Result<(), LedgerError>> {
+    fn pause(&self, pause: Pause, now: Timestamp) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
-            let paused = self.change(move |book| {
+            let paused = self.change(now, move |book| {
                 match pause {
                     Pause::Everybody(until) => book.pause(until),
                     Pause::Syncs(until) => book.pause_sync(until),

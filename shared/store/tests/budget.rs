@@ -256,3 +256,20 @@ async fn without_the_table_nobody_may_call() {
         tokio::time::timeout(Duration::from_secs(30), ledger.take(Purpose::Sync, 1, at(0))).await.unwrap();
     assert!(matches!(taken, Err(Refusal::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn a_book_that_was_thrown_away_and_begun_anew_is_not_overwritten_by_who_knew_the_old_one() {
+    let endpoint = database().await;
+    let (idle, busy) = (of_sign_ins(&endpoint), of_sign_ins(&endpoint));
+    idle.take(Purpose::SignIn, 3, at(0)).await.unwrap();
+    // As TTL does, long after the last hour that the book speaks of.
+    let table = client(&endpoint);
+    let item = table.scan().table_name(TABLE).send().await.unwrap().items().first().cloned().unwrap();
+    let delete = table.delete_item().table_name(TABLE);
+    delete.key("pk", item["pk"].clone()).key("sk", item["sk"].clone()).send().await.unwrap();
+
+    let now = at(200);
+    let first = busy.take(Purpose::SignIn, LIMIT - 20, now).await.unwrap();
+    let second = idle.take(Purpose::SignIn, LIMIT, now).await.unwrap();
+    assert_eq!((first.left(now), second.left(now)), (LIMIT - 20, 20));
+}
