@@ -1,10 +1,16 @@
 //! How many calls were made at Bitbucket in this hour.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use rollcall_local::stack::Stack;
 use rollcall_store::Store;
+use standin_bitbucket::Control;
 
-/// Forgets it: more is measured here than Bitbucket allows in an hour.
-pub(crate) async fn forget(store: &Store) {
+/// An hour's calls are enough for so many sign-ins, and some to spare.
+pub(crate) const SIGN_INS: usize = 100;
+
+/// Forgets it, at Rollcall and at Bitbucket: more is measured here than Bitbucket allows in an hour.
+pub(crate) async fn forget(store: &Store, bitbucket: &Control) {
+    bitbucket.forget_calls();
     let client = store.client();
     let mut start = None;
     loop {
@@ -26,4 +32,9 @@ pub(crate) async fn forget(store: &Store) {
             return;
         }
     }
+}
+
+/// The same for a whole stack.
+pub(crate) async fn forget_all(stack: &Stack) {
+    forget(&stack.store, stack.bitbucket.as_ref().unwrap()).await;
 }

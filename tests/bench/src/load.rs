@@ -61,7 +61,7 @@ pub(crate) async fn measure() -> Section {
     section.say(
         "All of it in one process on this machine: the functions, the table, the stand-ins and whoever asks. A sign-in is from the login to the \
          session, with the consent at the stand-in Bitbucket. Rates double until something fails or falls behind. Limits per minute begin \
-         anew with each rate, and so does Bitbucket's hour: of its 1,000 calls, a sign-in takes four.",
+         anew with each rate. Of the 1,000 calls that Bitbucket allows in an hour, a sign-in takes four: after each hundred, an hour has passed.",
     );
     let mut table = Table::new(&["what", "a second", "answered a second", "median", "p95", "p99", "errors"]);
     let mut data = serde_json::Map::new();
@@ -74,7 +74,7 @@ pub(crate) async fn measure() -> Section {
             println!("{name}: {rate} a second …");
             // A minute later everybody may try again; an hour's calls are given back.
             stack.advance(Duration::from_mins(1));
-            budgets::forget(&stack.store).await;
+            budgets::forget_all(&stack).await;
             if matches!(deed, Deed::Introspect) {
                 grow_young(&application, &pool).await;
             }
@@ -128,7 +128,7 @@ pub(crate) async fn measure() -> Section {
 async fn hold(application: &Application, stack: &Stack, deed: Deed, pool: &Pool, rate: f64) -> Held {
     let mut tasks = JoinSet::new();
     let began = Stopwatch::start();
-    let (mut due, mut asked) = (Duration::ZERO, 0_u32);
+    let (mut due, mut asked) = (Duration::ZERO, 0_usize);
     let gap = Duration::from_secs_f64(1.0 / rate);
     while due < STEP {
         tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
@@ -140,8 +140,8 @@ async fn hold(application: &Application, stack: &Stack, deed: Deed, pool: &Pool,
         });
         asked += 1;
         due += gap;
-        if matches!(deed, Deed::SignIn) && asked.is_multiple_of(100) {
-            budgets::forget(&stack.store).await;
+        if matches!(deed, Deed::SignIn) && asked.is_multiple_of(budgets::SIGN_INS) {
+            budgets::forget_all(stack).await;
         }
     }
     let (mut latencies, mut troubles) = (Vec::new(), Vec::new());

@@ -90,12 +90,11 @@ pub(crate) async fn measure(minutes: u64) -> Section {
     let length = Duration::from_secs(60 * minutes);
     let (began, mut synced) = (Stopwatch::start(), Stopwatch::start());
     let mut samples: Vec<(f64, BTreeMap<&str, u64>)> = Vec::new();
-    let (mut sign_ins, mut deeds, mut syncs, mut troubles) = (0_u64, 0_u64, 0_u64, Vec::new());
+    let (mut sign_ins, mut deeds, mut syncs, mut troubles) = (0_usize, 0_u64, 0_u64, Vec::new());
     println!("soaking for {minutes} minutes …");
     while began.elapsed() < length {
-        // An hour has calls for 240 sign-ins, and there are more of them in these minutes.
-        if sign_ins.is_multiple_of(100) {
-            budgets::forget(&deployed.stack.store).await;
+        if sign_ins.is_multiple_of(budgets::SIGN_INS) {
+            budgets::forget_all(&deployed.stack).await;
         }
         let done = application.sign_in().await;
         sign_ins += 1;

@@ -323,7 +323,7 @@ impl Surroundings {
 
     /// Forgets how many calls were made at Bitbucket in this hour.
     pub(crate) async fn forget_budgets(&self) {
-        budgets::forget(&self.store).await;
+        budgets::forget(&self.store, &self.bitbucket).await;
     }
 
     /// Ends everything.
