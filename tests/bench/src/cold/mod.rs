@@ -75,17 +75,22 @@ pub(crate) async fn measure(folder: &Path, starts: usize) -> Section {
         })
         .collect();
     let shares: Vec<_> = std::iter::once((Share(1000), None)).chain(throttles).collect();
-    let mut all = Vec::new();
+    let mut all: Vec<Figures> = contenders.iter().map(|_| Figures::default()).collect();
     for contender in &contenders {
-        println!("{}, {} …", contender.name, contender.what);
         // The first start after a build reads the program from the disk.
         Instance::spawn(&contender.program, &contender.environment).await.lambda.has_started().await;
-        let mut figures = Figures::default();
-        for (share, throttle) in &shares {
-            one(contender, &around, workspace, (*share, throttle.as_ref()), starts, &mut figures).await;
-        }
-        all.push(figures);
     }
+    // One after the other in each round: a machine that is slower for a while is so for all of them.
+    for (share, throttle) in &shares {
+        println!("starts with {} of a CPU …", share.label());
+        for _ in 0..starts {
+            for (contender, figures) in contenders.iter().zip(&mut all) {
+                let instance = one(contender, &around, workspace, (*share, throttle.as_ref()), figures).await;
+                instance.process.kill().await;
+            }
+        }
+    }
+    warm(&contenders, &around, workspace, &mut all).await;
     tell(&mut section, &contenders, &all, &shares.iter().map(|(share, _)| *share).collect::<Vec<_>>());
     sizes(&mut section);
     drop((shares, contenders));
@@ -93,57 +98,57 @@ pub(crate) async fn measure(folder: &Path, starts: usize) -> Section {
     section
 }
 
+/// Starts it and asks it once.
 async fn one(
     contender: &Contender,
     around: &Surroundings,
     workspace: WorkspaceId,
     (share, throttle): (Share, Option<&Throttle>),
-    starts: usize,
     figures: &mut Figures,
-) {
-    for nth in 0..starts {
-        let event = contender.event(around, workspace).await;
-        let start = Stopwatch::start();
-        let instance = Instance::spawn(&contender.program, &contender.environment).await;
-        assert!(instance.lambda.has_started().await, "{}: {}", contender.name, instance.last_words());
-        let init = start.elapsed();
-        let pid = instance.process.pid().unwrap();
-        if let Some(throttle) = throttle {
-            throttle.hold(pid).unwrap();
-        }
-        let asked = Stopwatch::start();
-        instance.ask(event, contender.status).await;
-        let first = asked.elapsed();
-        figures.first.entry(share.0).or_default().push(first.as_secs_f64());
-        if share.0 == 1000 {
-            figures.init.push(init.as_secs_f64());
-            figures.cold.push((init + first).as_secs_f64());
-            if nth + 1 == starts {
-                warm(contender, &instance, around, workspace, figures).await;
-            }
-        }
-        instance.process.kill().await;
+) -> Instance {
+    let event = contender.event(around, workspace).await;
+    let start = Stopwatch::start();
+    let instance = Instance::spawn(&contender.program, &contender.environment).await;
+    assert!(instance.lambda.has_started().await, "{}: {}", contender.name, instance.last_words());
+    let init = start.elapsed();
+    let pid = instance.process.pid().unwrap();
+    if let Some(throttle) = throttle {
+        throttle.hold(pid).unwrap();
     }
+    let asked = Stopwatch::start();
+    instance.ask(event, contender.status).await;
+    let first = asked.elapsed();
+    figures.first.entry(share.0).or_default().push(first.as_secs_f64());
+    if share.0 == 1000 {
+        figures.init.push(init.as_secs_f64());
+        figures.cold.push((init + first).as_secs_f64());
+    }
+    instance
 }
 
-async fn warm(
-    contender: &Contender,
-    instance: &Instance,
-    around: &Surroundings,
-    workspace: WorkspaceId,
-    figures: &mut Figures,
-) {
-    let pid = instance.process.pid().unwrap();
-    for _ in 0..WARM {
-        let event = contender.event(around, workspace).await;
-        let before = process::cpu(pid).unwrap_or_default();
-        let stopwatch = Stopwatch::start();
-        instance.ask(event, contender.status).await;
-        figures.warm.push(stopwatch.elapsed().as_secs_f64());
-        let own = process::cpu(pid).unwrap_or_default().saturating_sub(before);
-        figures.own.push(own.as_secs_f64());
+/// Asks each of them again and again, in rounds as well.
+async fn warm(contenders: &[Contender], around: &Surroundings, workspace: WorkspaceId, all: &mut [Figures]) {
+    println!("warm answers …");
+    let mut instances = Vec::new();
+    for contender in contenders {
+        instances.push(one(contender, around, workspace, (Share(1000), None), &mut Figures::default()).await);
     }
-    figures.resident = process::resident(pid).map_or(0, |(now, _)| now);
+    for _ in 0..WARM {
+        for ((contender, instance), figures) in contenders.iter().zip(&instances).zip(&mut *all) {
+            let pid = instance.process.pid().unwrap();
+            let event = contender.event(around, workspace).await;
+            let before = process::cpu(pid).unwrap_or_default();
+            let stopwatch = Stopwatch::start();
+            instance.ask(event, contender.status).await;
+            figures.warm.push(stopwatch.elapsed().as_secs_f64());
+            let own = process::cpu(pid).unwrap_or_default().saturating_sub(before);
+            figures.own.push(own.as_secs_f64());
+        }
+    }
+    for (instance, figures) in instances.iter().zip(all) {
+        figures.resident = process::resident(instance.process.pid().unwrap()).map_or(0, |(now, _)| now);
+        instance.process.kill().await;
+    }
 }
 
 async fn contenders(
@@ -207,7 +212,7 @@ const CALLBACK: &str = "an owner's callback";
 fn tell(section: &mut Section, contenders: &[Contender], all: &[Figures], shares: &[Share]) {
     section.say(
         "*Start*: from the process to its first request for work, with a whole CPU. *First*: its first answer after that, with the share of a CPU \
-         that 1,769, 512 and 256 MB buy, over TLS, connections included. *Own*: the CPU time of a warm answer. The trusted authorities are all of \
+         that 1,769, 512 and 256 MB buy, over TLS, connections included. *Own*: the CPU time of a warm answer. Each is started, and asked, in turn with the others. The trusted authorities are all of \
          the system's.",
     );
     let mut columns = vec!["function".to_owned(), "start".to_owned()];
