@@ -212,8 +212,8 @@ const CALLBACK: &str = "an owner's callback";
 fn tell(section: &mut Section, contenders: &[Contender], all: &[Figures], shares: &[Share]) {
     section.say(
         "*Start*: from the process to its first request for work, with a whole CPU. *First*: its first answer after that, with the share of a CPU \
-         that 1,769, 512 and 256 MB buy, over TLS, connections included. *Own*: the CPU time of a warm answer. Each is started, and asked, in turn with the others. The trusted authorities are all of \
-         the system's.",
+         that 1,769, 512 and 256 MB buy, over TLS, connections included. *Own*: the CPU time of a warm answer. Each is started, and asked, in \
+         turn with the others. The trusted authorities are all of the system's.",
     );
     let mut columns = vec!["function".to_owned(), "start".to_owned()];
     columns.extend(shares.iter().map(|share| format!("first, {}", share.label())));
